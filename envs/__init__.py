@@ -1,0 +1,16 @@
+"""Vectorised environments in JAX."""
+
+from .core import Environment, Outcome, state_bytes
+from .registry import list_environments, make, register
+from .spaces import Box, Discrete
+
+__all__ = [
+    "Box",
+    "Discrete",
+    "Environment",
+    "Outcome",
+    "list_environments",
+    "make",
+    "register",
+    "state_bytes",
+]

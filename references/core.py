@@ -1,0 +1,149 @@
+"""The contract of a reference: the upstream program itself, wrapped as thinly as possible.
+
+`Reference` is one instance, `VectorReference` the same verbs for a batch that steps together; an upstream that can be
+driven in-process supplies the batch, and `SerialVector` makes a batch out of single ones. Nothing here imports JAX.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+Snapshot = Mapping[str, np.ndarray]
+"""The complete state under upstream's own field names; a batch has a leading axis [B]."""
+
+
+class ReferenceUnavailable(RuntimeError):
+    """The reference program cannot be had on this machine; the message names the remedy."""
+
+
+class SnapshotRefused(RuntimeError):
+    """This reference cannot take or restore a snapshot here; the message says why."""
+
+
+class TapeError(RuntimeError):
+    """A forced draw was not consumed, or one was wanted that the tape does not hold; the message names the site."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Draw:
+    """One random number that the reference consumed: where, out of how many, which."""
+
+    site: str
+    bound: int
+    value: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a step or a reset shows. For a batch every array has a leading axis [B]; `legal` is None when all are."""
+
+    observation: np.ndarray
+    reward: np.ndarray  # float32
+    terminated: np.ndarray  # bool
+    truncated: np.ndarray  # bool
+    legal: np.ndarray | None = None  # bool [..., num_actions]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DrawLog:
+    """The draws of one call of a batch. Entries past `count` are meaningless.
+
+    count: int32 [B]; site: int8 [B, K], an index into `VectorReference.draw_sites`; value: int64 [B, K].
+    """
+
+    count: np.ndarray
+    site: np.ndarray
+    value: np.ndarray
+
+
+class _Closing:
+    def close(self) -> None:
+        """Free what the reference holds. Calling it twice is harmless."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Reference(_Closing, abc.ABC):
+    """One instance of the upstream program."""
+
+    name: str
+    version: str
+
+    @abc.abstractmethod
+    def reset(self, seed: int) -> Outcome:
+        """Start an episode. The same seed gives the same episode for the same actions."""
+
+    @abc.abstractmethod
+    def step(self, action: Any) -> Outcome:
+        """One step; upstream's own auto-reset, where it has one, is included.
+
+        Raises ValueError for an action upstream has no meaning for.
+        """
+
+    @abc.abstractmethod
+    def draws(self) -> list[Draw]:
+        """The draws that the last `reset` or `step` consumed, in order."""
+
+    def force(self, draws: Sequence[Draw]) -> None:
+        """Feed these draws to the next call, which raises TapeError unless it consumes exactly these."""
+        raise TapeError(f"{self.name} draws from its own generator only; compare by seed instead")
+
+    def snapshot(self) -> Snapshot:
+        """The complete state. Raises SnapshotRefused where upstream cannot give it."""
+        raise SnapshotRefused(
+            f"{self.name} cannot be saved; replay the actions from a reset instead"
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """The inverse of `snapshot`."""
+        raise SnapshotRefused(
+            f"{self.name} cannot be restored; replay the actions from a reset instead"
+        )
+
+
+class VectorReference(_Closing, abc.ABC):
+    """`num_envs` instances that step together: the verbs of `Reference` with a leading axis [B]."""
+
+    name: str
+    version: str
+    num_envs: int
+    draw_sites: tuple[str, ...] = ()
+    draw_bounds: tuple[int, ...] = ()
+
+    @abc.abstractmethod
+    def reset(self, seed: int) -> Outcome:
+        """Start an episode in every instance, each with a stream of its own derived from `seed`."""
+
+    @abc.abstractmethod
+    def step(self, actions: np.ndarray) -> Outcome:
+        """One step of every instance; upstream's own auto-reset, where it has one, is included.
+
+        Raises ValueError for actions of the wrong shape, dtype or range.
+        """
+
+    @abc.abstractmethod
+    def draws(self) -> DrawLog:
+        """The draws that the last `reset` or `step` consumed, in order."""
+
+    @abc.abstractmethod
+    def snapshot(self) -> dict[str, np.ndarray]: ...
+
+    @abc.abstractmethod
+    def restore(self, snapshot: Snapshot) -> None: ...
+
+    def force(self, draws: DrawLog) -> None:
+        """Feed these draws to the next call, which raises TapeError unless it consumes exactly these."""
+        raise TapeError(f"{self.name} draws from its own generator only; compare by seed instead")
