@@ -1,0 +1,120 @@
+"""Pinned upstream sources and what is built out of them, kept in a cache on this machine."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import platformdirs
+
+from .core import ReferenceUnavailable
+
+PIP_TIMEOUT_S = 600
+
+
+def cache_dir() -> Path:
+    """Where upstream sources and builds live: $SIMLIFT_CACHE, or the user's cache folder."""
+    path = Path(os.environ.get("SIMLIFT_CACHE") or platformdirs.user_cache_dir("simlift"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def fetch_sdist(project: str, version: str, sha256: str) -> Path:
+    """The unpacked source distribution of a PyPI project, downloaded on first use through pip.
+
+    pip checks the hash. Upstream's build never runs: a `setuptools` that refuses to be imported
+    stands first on its path, so pip stops right after unpacking, which is all that is wanted.
+    Raises ReferenceUnavailable, with the reason that pip gave.
+    """
+    target = cache_dir() / f"{project}-{version}"
+    if target.is_dir():
+        return target
+    with tempfile.TemporaryDirectory(dir=cache_dir(), prefix=".fetch-") as scratch_name:
+        scratch = Path(scratch_name)
+        stub = scratch / "stub" / "setuptools"
+        stub.mkdir(parents=True)
+        (stub / "__init__.py").write_text("raise ImportError('only unpacked, never built')\n")
+        (scratch / "requirements.txt").write_text(f"{project}=={version} --hash=sha256:{sha256}\n")
+        pip = subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-build-isolation"),
+                *("--no-binary", ":all:", "--no-clean", "--require-hashes", "--no-cache-dir"),
+                *("-r", scratch / "requirements.txt", "-d", scratch / "out"),
+            ],
+            env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(stub.parent)},
+            capture_output=True,
+            text=True,
+            timeout=PIP_TIMEOUT_S,
+        )
+        source = _unpacked(scratch, project, version)
+        if source is None:
+            reason = [line for line in pip.stderr.splitlines() if line.startswith("ERROR")]
+            raise ReferenceUnavailable(
+                f"{project} {version} could not be downloaded with pip: "
+                f"{reason[0] if reason else pip.stderr[-200:].strip() or 'no reason given'}; "
+                f"check the network, or put its unpacked source distribution at {target}"
+            )
+        _publish(source, target)
+    return target
+
+
+def _unpacked(scratch: Path, project: str, version: str) -> Path | None:
+    """The folder that holds PKG-INFO, wherever pip left it; None when pip got nothing."""
+    for archive in (scratch / "out").glob("*.tar.gz"):
+        with tarfile.open(archive) as tar:
+            tar.extractall(scratch / "unpacked", filter="data")
+    for info in [*scratch.glob("pip-download-*/*/PKG-INFO"), *scratch.glob("unpacked/*/PKG-INFO")]:
+        text = info.read_text()
+        if f"\nName: {project}\n" in text and f"\nVersion: {version}\n" in text:
+            return info.parent
+    return None
+
+
+def _publish(source: Path, target: Path) -> None:
+    """Move into place whole; whoever came first wins."""
+    try:
+        source.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+
+
+def compile_library(
+    name: str, sources: Sequence[Path], headers: Sequence[Path], flags: Sequence[str]
+) -> Path:
+    """A shared library of C sources, built with the system's compiler on first use.
+
+    headers: everything the sources include that may change; it only enters the cache's key.
+    Raises ReferenceUnavailable when there is no compiler or it fails.
+    """
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise ReferenceUnavailable(
+            f"{name} needs a C compiler and none is on PATH; install one (apt-get install gcc)"
+        )
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout
+    key = hashlib.sha256("\0".join([version, *flags]).encode())
+    for path in [*sources, *headers]:
+        key.update(path.read_bytes())
+    target = cache_dir() / "build" / f"{name}-{key.hexdigest()[:16]}.so"
+    if target.is_file():
+        return target
+    target.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
+        output = Path(scratch) / "library.so"
+        result = subprocess.run(
+            [compiler, "-shared", "-fPIC", *flags, *map(str, sources), "-o", str(output), "-lm"],
+            capture_output=True,
+            text=True,
+        )
+        if result.returncode != 0:
+            raise ReferenceUnavailable(
+                f"{name} does not compile with {compiler}: {result.stderr.strip().splitlines()[0]}"
+            )
+        output.replace(target)
+    return target
