@@ -1,6 +1,7 @@
 """The contract of a fast environment: pure functions of one instance, all randomness on the table.
 
-An environment supplies six functions of one instance, without a batch axis:
+A `Simulator` is what an `Environment` (one agent) and a `Game` (several players, game.py) have in
+common. It supplies six functions of one instance, without a batch axis:
 
     sample_reset_draws(key, params)             all randomness of a reset, nothing else
     initial(draws, params)                      the first state, deterministic
@@ -9,12 +10,12 @@ An environment supplies six functions of one instance, without a batch axis:
     observe(state, params)                      what the agent sees
     legal_actions(state, params)                what the agent may do
 
-and inherits from here the calls of gymnax 1.x (`reset`, `step`, `step_env`, spaces, default params), the auto-reset
-policies, snapshots and the checks of what a caller hands in. Use it under `jax.jit`, `jax.vmap` and `jax.lax.scan`.
+and inherits from here the calls of gymnax 1.x (`reset`, `step`, `step_env`, spaces, default
+params), the auto-reset policies, snapshots and the checks of what a caller hands in. Use it under
+`jax.jit`, `jax.vmap` and `jax.lax.scan`.
 """
 
 import abc
-import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any, Generic, Literal, TypeVar, get_args
@@ -33,17 +34,17 @@ ParamsT = TypeVar("ParamsT")
 DrawsT = TypeVar("DrawsT")
 
 AutoReset = Literal["select", "pool", "none"]
-POOL_FRACTION = (
-    8  # a pool holds num_envs / 8 fresh states; more simultaneous ends fall back to a full reset
-)
+POOL_FRACTION = 8
+"""A pool holds num_envs / 8 fresh states; more simultaneous ends fall back to a full reset."""
 
 
-@functools.partial(struct.dataclass, frozen=True, kw_only=True)
+@struct.dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a transition says besides the next state.
 
-    reward: float32 []; terminated: bool [] (a time limit is not a termination, see `is_truncated`);
-    draws_used: the number of draws consumed, int32 [] for each site; info: arrays, named.
+    reward: float32 [], of a game float32 [P]; terminated: bool [] (a time limit is not a
+    termination, see `is_truncated`); draws_used: the number of draws consumed, int32 [] for each
+    site; info: arrays, named.
     """
 
     reward: Array
@@ -57,23 +58,30 @@ def select(condition: Array, on_true: Any, on_false: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), on_true, on_false)
 
 
-class Environment(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
-    """One-agent environment with gymnax 1.x's calls. Instances compare and hash by configuration."""
+class Simulator(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
+    """What environments and games share. Instances compare and hash by configuration.
+
+    `L` stands for the axes that come before those of one agent: none of an environment, `[P]` of a
+    game of P players.
+    """
 
     name: str
     version: int
     """Bumped whenever the behaviour changes; CHANGELOG.md says how."""
+    leading_axes: tuple[int, ...] = ()
+    """`L`."""
 
     def __init__(self, config: Any = None, *, auto_reset: AutoReset = "select") -> None:
         if auto_reset not in get_args(AutoReset):
             raise ValueError(
-                f"auto_reset={auto_reset!r} is not a reset policy; choose one of {get_args(AutoReset)}"
+                f"auto_reset={auto_reset!r} is not a reset policy; "
+                f"choose one of {get_args(AutoReset)}"
             )
         self.config = config
         self.auto_reset: AutoReset = auto_reset
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._identity() == other._identity()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self._identity() == other._identity()
 
     def __hash__(self) -> int:
         return hash(self._identity())
@@ -81,7 +89,7 @@ class Environment(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
     def _identity(self) -> tuple[Any, ...]:
         return (type(self).__name__, self.config, self.auto_reset)
 
-    # -- what an environment supplies ---------------------------------------------------------------------------------
+    # -- what an environment supplies
 
     @property
     @abc.abstractmethod
@@ -108,22 +116,27 @@ class Environment(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
 
     @abc.abstractmethod
     def observe(self, state: StateT, params: ParamsT) -> Array:
-        """The agent's view of a state."""
+        """The view of a state, dtype and shape [*L, ...] of the observation space."""
 
     @abc.abstractmethod
-    def action_space(self, params: ParamsT | None = None) -> Space: ...
+    def action_space(self, params: ParamsT | None = None) -> Space:
+        """What one agent may do."""
 
     @abc.abstractmethod
-    def observation_space(self, params: ParamsT | None = None) -> Box: ...
+    def observation_space(self, params: ParamsT | None = None) -> Box:
+        """What one agent may see."""
 
     @abc.abstractmethod
     def render(self, state: StateT, params: ParamsT | None = None) -> np.ndarray:
         """A picture of one state, uint8 [H, W, 3]. Runs on the host."""
 
     def legal_actions(self, state: StateT, params: ParamsT) -> Array:
-        """Mask of the actions that have an effect of their own, bool [num_actions]; all of them by default."""
+        """Mask of the actions that have an effect of their own, bool [*L, num_actions].
+
+        All of them by default; never none of them.
+        """
         del state, params
-        return jnp.ones(self.num_actions, bool)
+        return jnp.ones((*self.leading_axes, self.num_actions), bool)
 
     def is_truncated(self, state: StateT, params: ParamsT) -> Array:
         """Whether a time limit ends the episode here, bool []; never, by default."""
@@ -136,7 +149,7 @@ class Environment(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
         space = self.action_space(self.default_params)
         return space.n if isinstance(space, Discrete) else int(np.prod(space.shape))
 
-    # -- gymnax's calls -----------------------------------------------------------------------------------------------
+    # -- gymnax's calls
 
     def reset(self, key: Array, params: ParamsT | None = None) -> tuple[Array, StateT]:
         """Start an episode. Returns (observation, state)."""
@@ -147,10 +160,11 @@ class Environment(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
     ) -> tuple[Array, StateT, Array, Array, Array, dict[str, Any]]:
         """One step, then the auto-reset policy.
 
-        Returns (observation, state, reward float32 [], terminated bool [], truncated bool [], info).
-        ``info["final_observation"]`` is the observation before any reset: bootstrap from it where `truncated`.
-        Raises ValueError for an action or a state of the wrong shape or dtype, and for a concrete action outside the
-        action space; under `jit` a value cannot be checked, and the environment's README says what it then means.
+        Returns (observation [*L, ...], state, reward float32 [*L], terminated bool [], truncated
+        bool [], info). ``info["final_observation"]`` is the observation before any reset: bootstrap
+        from it where `truncated`. Raises ValueError for an action or a state of the wrong shape or
+        dtype, and for a concrete action outside the action space; under `jit` a value cannot be
+        checked, and the environment's README says what it then means.
         """
         params = self.default_params if params is None else params
         return self._step(key, self._check_state(state), self.check_action(action), params)
@@ -158,7 +172,10 @@ class Environment(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
     def step_env(
         self, key: Array, state: StateT, action: Any, params: ParamsT | None = None
     ) -> tuple[Array, StateT, Array, Array, dict[str, Any]]:
-        """One step that never resets. Returns (observation, state, reward, terminated, info), as gymnax's does."""
+        """One step that never resets, as gymnax's.
+
+        Returns (observation, state, reward, terminated, info), see `step`.
+        """
         params = self.default_params if params is None else params
         return self._step_env(key, self._check_state(state), self.check_action(action), params)
 
@@ -192,7 +209,7 @@ class Environment(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
     def step_with_draws(
         self, state: StateT, action: Array, draws: DrawsT, reset_draws: DrawsT, params: ParamsT
     ) -> tuple[Array, StateT, Array, Array, Array, dict[str, Any]]:
-        """`step` under auto_reset="select" with the dice on the table: what verification replays.
+        """`step` under auto_reset="select", the dice on the table: what verification replays.
 
         ``info`` carries `final_state` and `draws_used` besides what `step` reports.
         """
@@ -251,72 +268,103 @@ class Environment(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
 
         return replace(key, done, state, params)
 
-    # -- snapshots ----------------------------------------------------------------------------------------------------
+    # -- snapshots
 
     def snapshot(self, state: StateT) -> dict[str, Array]:
-        """The state's fields by name, lossless; leading batch axes are kept."""
-        return {f.name: getattr(state, f.name) for f in dataclasses.fields(state)}  # type: ignore[arg-type]
+        """The state's leaves by name, lossless; leading batch axes are kept.
+
+        A nested field's name has dots: ``sides.hp``.
+        """
+        return _named_leaves(state)
 
     def restore(self, snapshot: Mapping[str, Any]) -> StateT:
-        """The inverse of `snapshot`. Raises ValueError when fields are missing, unknown or of another dtype."""
-        template = self._state_template()
-        fields = {f.name: getattr(template, f.name) for f in dataclasses.fields(template)}
+        """The inverse of `snapshot`.
+
+        Raises ValueError when fields are missing, unknown or of another dtype or shape.
+        """
+        fields = _named_leaves(self._state_avals)
         if wrong := fields.keys() ^ snapshot.keys():
             raise ValueError(
-                f"{self.name}: a snapshot has exactly the fields {sorted(fields)}; missing or unknown: {sorted(wrong)}"
+                f"{self.name}: a snapshot has exactly the fields {sorted(fields)}; "
+                f"missing or unknown: {sorted(wrong)}"
             )
+        batch = None
         for name, aval in fields.items():
-            if jnp.result_type(snapshot[name]) != aval.dtype:
+            dtype, shape = jnp.result_type(snapshot[name]), np.shape(snapshot[name])
+            ndim = len(shape) - len(aval.shape)
+            batch = shape[:ndim] if batch is None else batch
+            if dtype != aval.dtype or ndim < 0 or shape != batch + aval.shape:
                 raise ValueError(
-                    f"{self.name}: snapshot field {name} is {jnp.result_type(snapshot[name])}, expected {aval.dtype}"
+                    f"{self.name}: snapshot field {name} is {dtype}{list(shape)}, expected "
+                    f"{aval.dtype}{list(aval.shape)}, after the same batch axes in every field"
                 )
-        return type(template)(**{name: jnp.asarray(snapshot[name]) for name in fields})
+        leaves = [jnp.asarray(snapshot[name]) for name in fields]
+        return jax.tree.unflatten(jax.tree.structure(self._state_avals), leaves)
 
-    # -- checks of what a caller hands in -----------------------------------------------------------------------------
+    # -- checks of what a caller hands in
 
     @functools.cached_property
-    def _template(self) -> Any:
+    def _state_avals(self) -> Any:
+        """Shapes and dtypes of one state."""
         return jax.eval_shape(self._reset, jax.random.key(0), self.default_params)[1]
 
-    def _state_template(self) -> Any:
-        """Shapes and dtypes of one state."""
-        return self._template
+    def check_action(self, action: Any, batch: tuple[int, ...] = ()) -> Array:
+        """The action as an array of the space's dtype, shape [*batch, *L, *space.shape].
 
-    def check_action(self, action: Any) -> Array:
-        """The action as an array of the space's dtype; ValueError with the remedy where that loses information."""
+        Raises ValueError with the remedy where that would lose information.
+        """
         space = self.action_space(self.default_params)
+        array = action if hasattr(action, "dtype") else np.asarray(action)
         kind = np.integer if isinstance(space, Discrete) else np.floating
-        dtype = jnp.result_type(action)
-        if not np.issubdtype(dtype, kind):
+        if not jnp.issubdtype(array.dtype, kind):
             raise ValueError(
-                f"{self.name}: action has dtype {dtype}, expected {np.dtype(space.dtype)}; convert it with .astype"
+                f"{self.name}: action has dtype {array.dtype}, expected {np.dtype(space.dtype)}; "
+                "convert it with .astype"
             )
-        if np.shape(action) != space.shape:
+        shape = (*batch, *self.leading_axes, *space.shape)
+        if array.shape != shape:
             raise ValueError(
-                f"{self.name}: action has shape {np.shape(action)}, one instance takes {space.shape}; "
-                "for a batch use jax.vmap(env.step, in_axes=(0, 0, 0, None))"
+                f"{self.name}: action has shape {array.shape}, expected {shape}; {_BATCH_REMEDY}"
             )
-        if not isinstance(action, jax.core.Tracer):
+        if not isinstance(array, jax.core.Tracer):
             low, high = (0, space.n - 1) if isinstance(space, Discrete) else (space.low, space.high)
-            if not (np.all(np.asarray(action) >= low) and np.all(np.asarray(action) <= high)):
+            if not (np.all(np.asarray(array) >= low) and np.all(np.asarray(array) <= high)):
                 raise ValueError(
-                    f"{self.name}: action {action} is outside {low} .. {high}; see env.action_space(params)"
+                    f"{self.name}: action {action} is outside {low} .. {high}; "
+                    "see action_space(params)"
                 )
-        return jnp.asarray(action, space.dtype)
+        return jnp.asarray(array, space.dtype)
 
     def _check_state(self, state: StateT) -> StateT:
-        expected = self._state_template()
-        if jax.tree.structure(state) != jax.tree.structure(expected):
+        wanted, given = _named_leaves(self._state_avals), _named_leaves(state)
+        if type(state) is not type(self._state_avals) or given.keys() != wanted.keys():
             raise ValueError(
-                f"{self.name}: state is a {type(state).__name__}, expected the {type(expected).__name__} that reset returns"
+                f"{self.name}: state is a {type(state).__name__}, expected the "
+                f"{type(self._state_avals).__name__} that reset returns"
             )
-        for got, want in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
-            if np.shape(got) != want.shape or jnp.result_type(got) != want.dtype:
+        for name, want in wanted.items():
+            got = given[name]
+            dtype, shape = jnp.result_type(got), np.shape(got)
+            if shape != want.shape or dtype != want.dtype:
                 raise ValueError(
-                    f"{self.name}: a state leaf is {jnp.result_type(got)}{list(np.shape(got))}, one instance has "
-                    f"{want.dtype}{list(want.shape)}; for a batch use jax.vmap(env.step, in_axes=(0, 0, 0, None))"
+                    f"{self.name}: state.{name} is {dtype}{list(shape)}, expected "
+                    f"{want.dtype}{list(want.shape)}; {_BATCH_REMEDY}"
                 )
         return state
+
+
+class Environment(Simulator[StateT, ParamsT, DrawsT]):
+    """One agent, with gymnax 1.x's calls: code written for gymnax runs unchanged."""
+
+
+_BATCH_REMEDY = "for a batch use jax.vmap(env.step, in_axes=(0, 0, 0, None))"
+
+
+def _named_leaves(tree: Any) -> dict[str, Any]:
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def state_bytes(state: Any) -> int:

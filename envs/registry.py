@@ -11,7 +11,10 @@ _FACTORIES: dict[str, Callable[..., Any]] = {}
 
 
 def register(name: str, factory: Callable[..., Any]) -> None:
-    """Make ``factory(**kwargs)`` available as ``make(name, **kwargs)``. Raises ValueError for a name already taken."""
+    """Make ``factory(**kwargs)`` available as ``make(name, **kwargs)``.
+
+    Raises ValueError for a name already taken.
+    """
     if name in _FACTORIES:
         raise ValueError(f"environment {name!r} is already registered; choose another name")
     _FACTORIES[name] = factory

@@ -34,7 +34,7 @@ class Discrete:
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """Arrays of one shape with bounds on every entry; ``low`` and ``high`` broadcast to ``shape``."""
+    """Arrays of one shape, bounded entry by entry; ``low`` and ``high`` broadcast to ``shape``."""
 
     low: Any
     high: Any
