@@ -46,18 +46,24 @@ class Outcome:
     terminated: np.ndarray  # bool
     truncated: np.ndarray  # bool
     legal: np.ndarray | None = None  # bool [..., num_actions]
+    final_observation: np.ndarray | None = None  # before the auto-reset; None where not shown
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DrawLog:
     """The draws of one call of a batch. Entries past `count` are meaningless.
 
-    count: int32 [B]; site: int8 [B, K], an index into `VectorReference.draw_sites`; value: int64 [B, K].
+    count: int32 [B]; site: int8 [B, K], an index into `VectorReference.draw_sites`; value: int64 [B, K];
+    bound: int64 [B, K], None where every site has the one bound in `draw_bounds`;
+    step_count: int32 [B], how many of them the step itself consumed, the others being its
+    auto-reset's, None where that is not known.
     """
 
     count: np.ndarray
     site: np.ndarray
     value: np.ndarray
+    bound: np.ndarray | None = None
+    step_count: np.ndarray | None = None
 
 
 class _Closing:
@@ -81,6 +87,10 @@ class Reference(_Closing, abc.ABC):
 
     name: str
     version: str
+    auto_reset: bool = False
+    """Whether `step` itself starts the next episode when one ends."""
+    draw_sites: tuple[str, ...] = ()
+    draw_bounds: tuple[int, ...] = ()
 
     @abc.abstractmethod
     def reset(self, seed: int) -> Outcome:
