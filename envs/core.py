@@ -68,8 +68,6 @@ class Simulator(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
     name: str
     version: int
     """Bumped whenever the behaviour changes; CHANGELOG.md says how."""
-    leading_axes: tuple[int, ...] = ()
-    """`L`."""
 
     def __init__(self, config: Any = None, *, auto_reset: AutoReset = "select") -> None:
         if auto_reset not in get_args(AutoReset):
@@ -142,6 +140,11 @@ class Simulator(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
         """Whether a time limit ends the episode here, bool []; never, by default."""
         del state, params
         return jnp.zeros((), bool)
+
+    @property
+    def leading_axes(self) -> tuple[int, ...]:
+        """`L`."""
+        return ()
 
     @property
     def num_actions(self) -> int:
