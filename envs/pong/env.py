@@ -79,11 +79,13 @@ class Pong(Environment[State, Params, Draws]):
         else:
             state, frame = self._step_frames(step_frame, state)
         point = frame.won | frame.lost
-        winning = jnp.maximum(state.score_l, state.score_r).astype(jnp.int32)
+        leading = jnp.maximum(state.score_l, state.score_r).astype(jnp.int32)
+        terminated = point & (leading == params.max_score)
         return state, Outcome(
             reward=frame.reward,
-            terminated=point & (winning == params.max_score),
-            draws_used={"serve": point.astype(jnp.int32)},
+            terminated=terminated,
+            # A game that is over serves no more: that coin belongs to the reset.
+            draws_used={"serve": (point & ~terminated).astype(jnp.int32)},
             info={"rally_ticks": tick, "score_l": state.score_l, "score_r": state.score_r},
         )
 

@@ -1,6 +1,5 @@
 """What the agent sees of Puffer Pong.  upstream: compute_observations"""
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -30,5 +29,9 @@ def observe(state: State, params: Params) -> Array:
 
 
 def divide(numerator: Array, denominator: Array) -> Array:
-    """The correctly rounded quotient: the barrier keeps XLA from multiplying by the reciprocal of a constant."""
-    return numerator / jax.lax.optimization_barrier(denominator)
+    """The correctly rounded quotient.
+
+    XLA multiplies by the reciprocal where it knows the denominator, which rounds twice. So it is kept
+    from knowing: the select changes nothing (NaN divided by anything is NaN) and cannot be folded.
+    """
+    return numerator / jnp.where(numerator == numerator, denominator, numerator)

@@ -1,0 +1,126 @@
+"""Playing the reference once, and writing down all that it did."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..references.core import DrawLog, Outcome, Snapshot, VectorReference
+from .suite import Policy, Suite
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recording:
+    """T consecutive steps of B instances. Auto-resets happen inside, as upstream does them.
+
+    snapshots: every field of the reference, [T + 1, B, ...], the state before step t at index t.
+    action [T, B]; outcome: arrays [T, B, ...]; draws: DrawLog of arrays [T, B, ...].
+    """
+
+    snapshots: dict[str, np.ndarray]
+    action: np.ndarray
+    outcome: Outcome
+    draws: DrawLog
+
+    @property
+    def num_steps(self) -> int:
+        return self.action.shape[0]
+
+    @property
+    def num_envs(self) -> int:
+        return self.action.shape[1]
+
+    def instance(self, index: int, start: int, stop: int) -> "Recording":
+        """Steps start .. stop - 1 of one instance, as a recording with B = 1."""
+        one = slice(index, index + 1)
+        outcome = {
+            field.name: None if value is None else value[start:stop, one]
+            for field in dataclasses.fields(self.outcome)
+            for value in [getattr(self.outcome, field.name)]
+        }
+        return Recording(
+            snapshots={k: v[start : stop + 1, one] for k, v in self.snapshots.items()},
+            action=self.action[start:stop, one],
+            outcome=Outcome(**outcome),  # type: ignore[arg-type]
+            draws=DrawLog(
+                count=self.draws.count[start:stop, one],
+                site=self.draws.site[start:stop, one],
+                value=self.draws.value[start:stop, one],
+            ),
+        )
+
+
+def record_tape(reference: VectorReference, actions: np.ndarray) -> Recording:
+    """Step the reference from where it stands through `actions` [T, B]."""
+    tape = iter(actions)
+    return _record(reference, len(actions), lambda: next(tape))
+
+
+def record_policy(
+    suite: Suite,
+    reference: VectorReference,
+    policy: Policy,
+    seed: int,
+    num_steps: int,
+    stop_after: int,
+) -> Iterator[tuple[Outcome, DrawLog, Recording]]:
+    """Recordings of `num_steps` steps until every instance has finished `stop_after` episodes.
+
+    Yields (outcome of the reset, its draws, recording); the first two are the same each time.
+    """
+    generator = np.random.default_rng(seed)
+    first = reference.reset(seed)
+    first_draws = reference.draws()
+    suite.check_total(reference.snapshot())
+    finished = np.zeros(reference.num_envs, np.int64)
+    last: list[tuple[Outcome, Snapshot]] = [(first, reference.snapshot())]
+
+    def act() -> np.ndarray:
+        return policy(generator, *last[-1])
+
+    def note(outcome: Outcome, snapshot: Snapshot) -> None:
+        last[:] = [(outcome, snapshot)]
+
+    while finished.min() < stop_after:
+        recording = _record(reference, num_steps, act, note)
+        finished += (recording.outcome.terminated | recording.outcome.truncated).sum(0)
+        yield first, first_draws, recording
+
+
+def _record(reference: VectorReference, num_steps: int, act, note=None) -> Recording:
+    rows: list[tuple[np.ndarray, Outcome, DrawLog]] = []
+    snapshots = [reference.snapshot()]
+    for _ in range(num_steps):
+        action = act()
+        outcome = reference.step(action)
+        rows.append((np.array(action), outcome, reference.draws()))
+        snapshots.append(reference.snapshot())
+        if note is not None:
+            note(outcome, snapshots[-1])
+    legal = [outcome.legal for _, outcome, _ in rows]
+    return Recording(
+        snapshots={name: np.stack([s[name] for s in snapshots]) for name in snapshots[0]},
+        action=np.stack([action for action, _, _ in rows]),
+        outcome=Outcome(
+            observation=np.stack([o.observation for _, o, _ in rows]),
+            reward=np.stack([o.reward for _, o, _ in rows]),
+            terminated=np.stack([o.terminated for _, o, _ in rows]),
+            truncated=np.stack([o.truncated for _, o, _ in rows]),
+            legal=None if legal[0] is None else np.stack(legal),  # type: ignore[arg-type]
+        ),
+        draws=_stack_draws([draws for _, _, draws in rows]),
+    )
+
+
+def _stack_draws(logs: Sequence[DrawLog]) -> DrawLog:
+    """Logs [B, K] of several calls as one [T, B, K], padded to the widest."""
+    width = max(log.site.shape[1] for log in logs)
+
+    def padded(x: np.ndarray) -> np.ndarray:
+        return np.pad(x, [(0, 0), (0, width - x.shape[1])])
+
+    return DrawLog(
+        count=np.stack([log.count for log in logs]),
+        site=np.stack([padded(log.site) for log in logs]),
+        value=np.stack([padded(log.value) for log in logs]),
+    )

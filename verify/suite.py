@@ -1,0 +1,185 @@
+"""A suite: what "the same" means between one reference and one environment."""
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from ..envs.core import Environment
+from ..references.core import DrawLog, Outcome, Snapshot, VectorReference
+
+
+class SuiteError(ValueError):
+    """The suite itself is wrong, e.g. a field of the reference that no table mentions."""
+
+
+class Transition(NamedTuple):
+    """What a field may be read from: one transition of our side, one instance."""
+
+    before: Mapping[str, Array]  # the reference's fields before the step
+    action: Array
+    observation: Array
+    state: Any  # after the step, auto-reset included
+    final_state: Any  # after the step, before any reset
+    reward: Array
+    terminated: Array
+    truncated: Array
+    info: Mapping[str, Any]
+    draws_used: Mapping[str, Array]  # by the step and by a reset, int32 [] for each site
+    legal: Array
+    params: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """How one field of the reference is compared.
+
+    kind: "exact" (floats bit by bit), or "close": within `ulp` units in the last place or `atol`,
+    whichever is wider, or "ignored", which needs a reason.
+    """
+
+    kind: Literal["exact", "close", "ignored"]
+    ulp: int = 0
+    atol: float = 0.0
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind == "ignored" and not self.why:
+            raise SuiteError("a field may only be ignored for a reason: give `why`")
+
+    def mismatch(self, ours: Array, theirs: Array) -> Array:
+        """bool []: whether any entry differs. Shapes must agree."""
+        if ours.shape != theirs.shape:
+            raise SuiteError(f"shapes differ: ours {ours.shape}, the reference's {theirs.shape}")
+        if not jnp.issubdtype(theirs.dtype, jnp.floating):
+            return jnp.any(ours.astype(jnp.int32) != theirs.astype(jnp.int32))
+        ours, theirs = ours.astype(jnp.float32), theirs.astype(jnp.float32)
+        a, b = _ordered_bits(ours), _ordered_bits(theirs)
+        if self.kind == "exact":
+            return jnp.any(a != b)
+        near = jnp.abs(ours - theirs) <= self.atol
+        # The distance of two int32 may wrap; both halves of the range are far apart then.
+        far = jnp.signbit(ours) != jnp.signbit(theirs)
+        return jnp.any(~near & (far | (jnp.abs(a - b) > self.ulp)))
+
+
+def _ordered_bits(x: Array) -> Array:
+    """The bit pattern of a float32, as an int32 in which neighbours differ by one."""
+    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
+    return jnp.where(bits < 0, jnp.int32(-(2**31)) - bits - 1, bits)
+
+
+EXACT = Compare("exact")
+
+
+def ignored(why: str) -> Compare:
+    """A comparator for a field that cannot or need not agree; the certificate lists the reason."""
+    return Compare("ignored", why=why)
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One field of the reference's snapshot: where our side says the same, and how they compare."""
+
+    ours: Callable[[Transition], Array] | None
+    compare: Compare = EXACT
+    module: str = ""
+    """The function of the translation that writes it: where to look first."""
+
+
+OUTCOME_FIELDS: Mapping[str, Field] = {
+    "outcome.observation": Field(lambda t: t.observation, module="observe"),
+    "outcome.reward": Field(lambda t: t.reward, module="transition"),
+    "outcome.terminated": Field(lambda t: t.terminated, module="transition"),
+    "outcome.truncated": Field(lambda t: t.truncated, module="is_truncated"),
+    "outcome.legal": Field(lambda t: t.legal, module="legal_actions"),
+}
+"""What every suite compares besides the reference's own fields."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One configuration of both sides. `parameters` go to the reference and to our Params alike."""
+
+    name: str
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+Policy = Callable[[np.random.Generator, Outcome, Snapshot], np.ndarray]
+"""(generator, last outcome [B], last snapshot [B]) -> actions [B]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """An interaction of several modules, played on both sides (L2).
+
+    place: the reference's fields to overwrite after a reset; actions: the tape; happened: given
+    the reference's (snapshot, outcome) after each step, one instance, whether the interaction
+    really took place: a scenario that does not happen is a failure of its own.
+    """
+
+    name: str
+    variant: Variant
+    place: Mapping[str, Any]
+    actions: Sequence[float]
+    happened: Callable[[Sequence[tuple[Snapshot, Outcome]]], bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Property:
+    """A claim about one module for all inputs in its declared ranges (L1), driven by hypothesis.
+
+    check(data, env, params) draws its inputs from `data` (hypothesis' `st.data()`) and asserts.
+    """
+
+    name: str
+    module: str
+    variant: Variant
+    check: Callable[[Any, Environment, Any], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What equality means for one system, and how to go looking for a difference."""
+
+    name: str
+    variants: Sequence[Variant]
+    environment: Callable[[Variant], tuple[Environment, Any]]
+    reference: Callable[[Variant, int], VectorReference]
+    fields: Mapping[str, Field]
+    state: Callable[[Mapping[str, Array], Any], Any]
+    """(the reference's fields of one instance, params) -> our state, for re-synchronisation."""
+    draws: Callable[[DrawLog], tuple[Any, Any]]
+    """The reference's log [B] -> (draws of the step, draws of its reset), numpy with axis [B]."""
+    reset_draws_used: Mapping[str, int]
+    policies: Callable[[Variant], Mapping[str, Policy]]
+    scenarios: Sequence[Scenario] = ()
+    properties: Sequence[Property] = ()
+    reference_name: str
+    reference_version: str
+
+    def compared_fields(self) -> dict[str, Field]:
+        """Every field but the ignored ones, the outcome's included."""
+        table = {**self.fields, **OUTCOME_FIELDS}
+        return {name: field for name, field in table.items() if field.compare.kind != "ignored"}
+
+    def check_total(self, snapshot: Snapshot) -> None:
+        """Raises SuiteError unless the table names exactly the reference's fields."""
+        missing, unknown = snapshot.keys() - self.fields.keys(), self.fields.keys() - snapshot.keys()
+        if missing or unknown:
+            raise SuiteError(
+                f"{self.name}: the table of fields must be total; without a comparator: "
+                f"{sorted(missing)}, not in the reference: {sorted(unknown)}"
+            )
+
+
+def derive_seed(seed: int, *names: str) -> int:
+    """A 32-bit seed for one named part of a run."""
+    words = [zlib.crc32(name.encode()) for name in names]
+    return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0])
