@@ -10,6 +10,7 @@ import json
 import operator
 import os
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -30,6 +31,7 @@ Verb = Literal["hello", "reset", "step", "snapshot", "restore"]
 
 PROTOCOL = 1
 EXACT = 2**53  # integers beyond this do not survive a JavaScript number, so they travel as strings
+COMMAND_LENGTH = 160  # characters of a command that an error shows
 
 
 class ProcessFailed(ReferenceUnavailable):
@@ -143,8 +145,8 @@ class ProcessReference(Reference):
         if isinstance(command, str) or not command:
             raise ValueError('command is a list of words, such as ["node", "simulator.mjs"]')
         words = [os.fspath(word) for word in command]
-        self._command = self.name = shlex.join(words)
-        self._timeout = timeout
+        self._command = self.name = textwrap.shorten(shlex.join(words), COMMAND_LENGTH)
+        self.timeout = timeout
         self._last_id = 0
         self._pending: Verb | None = None
         self._tape: list[Draw] | None = None
@@ -220,7 +222,7 @@ class ProcessReference(Reference):
         self._pending = verb
         line = json.dumps(request, separators=(",", ":"), allow_nan=False) + "\n"
         try:
-            self._child.write(line.encode(), self._timeout)
+            self._child.write(line.encode(), self.timeout)
         except (EOFError, TimeoutError) as error:
             raise self._failed(error) from None
 
@@ -229,7 +231,7 @@ class ProcessReference(Reference):
         if self._child is None or self._pending is None:
             raise RuntimeError("nothing was sent that could be received")
         try:
-            line = self._child.readline(self._timeout)
+            line = self._child.readline(self.timeout)
         except (EOFError, TimeoutError) as error:
             raise self._failed(error) from None
         verb, self._pending = self._pending, None
@@ -391,7 +393,7 @@ class ProcessReference(Reference):
     def _failed(self, error: Exception) -> ProcessFailed:
         assert self._child is not None and self._pending is not None
         if isinstance(error, TimeoutError):
-            what = f"gave no answer within {self._timeout:g} s; raise timeout= if it is only slow"
+            what = f"gave no answer within {self.timeout:g} s; raise timeout= if it is only slow"
         else:
             what = f"{self._child.ending()}; run the command by hand to see why"
         return self._broke(self._pending, what)
