@@ -14,6 +14,7 @@ TORCH ?=
 TORCH_WHEEL := torch==2.13.0+cpu
 # QUICK=: notebooks in their full form.
 QUICK ?= 1
+ACCELERATED := -c 'import jax; raise SystemExit(jax.default_backend() == "cpu")'
 BATCHES := 1024,4096,16384,65536,262144,1048576
 
 # The checkout under the package's name, for programs that cannot follow an editable install.
@@ -63,15 +64,16 @@ notebooks: $(INSTALLED)  ## run the notebooks, in quick form unless QUICK= is em
 
 wheel: $(INSTALLED)  ## build the wheel and try it in an empty environment
 	rm -rf dist
-	$(PY) -m build --outdir dist . >build/wheel.log || { cat build/wheel.log; exit 1; }
-	empty=$$(mktemp -d) && trap 'rm -rf "$$empty"' EXIT && $(PYTHON) -m venv "$$empty" && \
+	@$(PY) -m build --outdir dist . >build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
+	@echo "installing the wheel into an empty environment" && empty=$$(mktemp -d) && trap 'rm -rf "$$empty"' EXIT && $(PYTHON) -m venv "$$empty" && \
 	    "$$empty/bin/pip" install -q dist/*.whl && cp tests/wheel_check.py "$$empty" && \
 	    cd "$$empty" && bin/python wheel_check.py "$(CURDIR)"
 
 bench-gpu: $(INSTALLED)  ## measure on the accelerator of this machine, into notebooks/results
-	@$(PY) -c 'import jax; raise SystemExit(jax.default_backend() == "cpu")' || \
-	    { [ "$(VENV)" != none ] && $(PY) -m pip install -q -e '.[cuda]'; } || \
-	    { echo "$(PYTHON) has no jax that sees an accelerator: install 'jax[cuda12]'"; exit 2; }
+	@$(PY) $(ACCELERATED) || { [ "$(VENV)" != none ] && command -v nvidia-smi >/dev/null && \
+	    $(PY) -m pip install -q -e '.[cuda]' && $(PY) $(ACCELERATED); } || \
+	    { echo "no accelerator is seen by JAX here: check nvidia-smi and 'pip install jax[cuda12]'"; \
+	    exit 2; }
 	$(SIMLIFT) bench pong --batch $(BATCHES) --out-dir notebooks/results
 
 verify-long: $(INSTALLED)  ## ten million compared transitions of Pong, and the slow tests
@@ -83,14 +85,15 @@ clean:  ## remove everything that these commands made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: pyproject.toml
-	[ -x $(VENV)/bin/pip ] || $(PYTHON) -m venv $(VENV) || \
+	@echo "installing simlift and its tools into $(VENV), which takes a minute or two"
+	@[ -x $(VENV)/bin/pip ] || $(PYTHON) -m venv $(VENV) || \
 	    { $(call apt,python3-venv,makes $(VENV)) && $(PYTHON) -m venv $(VENV); }
-	$(VENV)/bin/python -m pip install -q -e '.[$(EXTRAS)]'
-	touch $@
+	@$(VENV)/bin/python -m pip install -q -e '.[$(EXTRAS)]'
+	@touch $@
 
 $(LINK):
-	mkdir -p $(SOURCE)
-	ln -sfn ../.. $(LINK)
+	@mkdir -p $(SOURCE)
+	@ln -sfn ../.. $(LINK)
 
 chromium:
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
