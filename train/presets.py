@@ -1,0 +1,84 @@
+"""Hyper-parameters that are known to work, by the environment's name on the command line."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from ..envs.registry import list_environments
+from .config import PPOConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One way to train on one environment."""
+
+    env: str
+    """Name for `make`."""
+    env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Keyword arguments for `make`."""
+    config: PPOConfig
+    about: str
+    """One line: what to expect, and how long it takes."""
+
+
+PONG = PPOConfig(
+    total_steps=8_000_000,
+    num_envs=512,
+    num_steps=64,
+    num_minibatches=16,
+    learning_rate=1e-3,
+    gamma=0.995,
+    normalize_observations=True,
+)
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "pong": {
+        "demo": Preset(
+            env="PufferPong-v0",
+            env_kwargs={"frameskip": 8},
+            config=dataclasses.replace(PONG, total_steps=3_000_000),
+            about="wins by about 20 points after half a minute on two CPU cores",
+        ),
+        "full": Preset(
+            env="PufferPong-v0",
+            env_kwargs={"frameskip": 8},
+            config=PONG,
+            about="loses almost no point; about a minute and a half on two CPU cores",
+        ),
+        "gru": Preset(
+            env="PufferPong-v0",
+            env_kwargs={"frameskip": 8},
+            config=dataclasses.replace(PONG, hidden_sizes=(64,), rnn_size=64),
+            about="the same with a memory",
+        ),
+        "continuous": Preset(
+            env="PufferPong-v0",
+            env_kwargs={"frameskip": 8, "continuous": True},
+            config=PONG,
+            about="the same with the paddle's direction as a real number",
+        ),
+    },
+}
+
+SCORES: dict[str, tuple[str, str]] = {"PufferPong-v0": ("score_r", "score_l")}
+"""The agent's points and the opponent's, in `info`; without an entry the score is the return."""
+
+
+def find_preset(env: str, preset: str) -> Preset:
+    """The preset of an environment. Any name that `make` knows has "default".
+
+    Raises ValueError for a name that is not there.
+    """
+    if env in PRESETS:
+        choices = PRESETS[env]
+    elif env in list_environments():
+        choices = {"default": Preset(env=env, config=PPOConfig(), about="PPO's usual settings")}
+    else:
+        names = sorted(PRESETS) + list_environments()
+        near = difflib.get_close_matches(env, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {names}"
+        raise ValueError(f"unknown environment {env!r}; {hint}")
+    if preset not in choices:
+        raise ValueError(f"{env} has no preset {preset!r}; it has {sorted(choices)}")
+    return choices[preset]
