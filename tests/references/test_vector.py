@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,30 @@ def test_failed_program_is_reported_once_the_others_have_answered(gamblers: Seri
         gamblers.step(np.zeros(NUM_ENVS, int))
     others = [gamblers._instances[i].snapshot()["round"] for i in (0, 2)]
     assert others == [1, 1]
+
+
+RENDEZVOUS = """
+import json, os, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    answer = {"id": request["id"], "observation": [0]}
+    if request["verb"] == "hello":
+        answer |= {"protocol": 1, "name": "rendezvous", "version": "1", "action": {"n": 1},
+                   "observation": {"shape": [1], "dtype": "int32"}}
+    if request["verb"] == "step":
+        open(str(os.getpid()), "w").close()
+        while len(os.listdir()) < 2:
+            time.sleep(0.001)
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_programs_of_a_batch_compute_at_the_same_time(tmp_path: Path) -> None:
+    """Each waits within its step for the other one to have begun its own."""
+    command = [sys.executable, "-c", RENDEZVOUS]
+    with SerialVector(lambda: ProcessReference(command, cwd=tmp_path), 2) as reference:
+        reference.reset(0)
+        assert reference.step(np.zeros(2, int)).observation.tolist() == [[0], [0]]
 
 
 # -- references that are objects in this process ---------------------------------------------------
