@@ -3,7 +3,7 @@
 from typing import Any
 
 import jax
-from gymnax.environments import environment, spaces  # type: ignore[import-untyped]
+from gymnax.environments import environment, spaces
 from jax import Array
 
 from ..core import Environment
