@@ -64,8 +64,10 @@ def env_work(env: Environment, params: Any, num_envs: int, length: int) -> Work:
     def act(key: Array, state: Any) -> Array:
         if not isinstance(space, Discrete):
             return jax.vmap(space.sample)(jax.random.split(key, num_envs))
-        legal = jax.vmap(env.legal_actions, (0, None))(state, params)
-        return jax.vmap(choose_legal)(jax.random.uniform(key, (num_envs,)), legal)
+        # In one vmap: where the mask is the same for all instances, it stays a constant.
+        return jax.vmap(lambda u, s: choose_legal(u, env.legal_actions(s, params)))(
+            jax.random.uniform(key, (num_envs,)), state
+        )
 
     def step(carry: Any, _: None) -> tuple[Any, None]:
         key, state, observation, reward, checksum = carry
