@@ -85,9 +85,9 @@ def readme_table(results_dir: str | os.PathLike[str]) -> str:
 def provenance(result: Mapping[str, Any]) -> str:
     """One line: device, libraries, commit, date, and whether the devices agreed."""
     machine, versions = result["machine"], result["versions"]
-    place = f"{machine['device']}, {machine['num_devices']} device(s), {machine['cores']} core(s)"
+    cores, devices = _count(machine["cores"], "core"), _count(machine["num_devices"], "device")
     line = (
-        f"{place}; jax {versions['jax']}, Python {versions['python']}; "
+        f"{machine['device']}, {cores}, {devices} of JAX's; jax {versions['jax']}, Python {versions['python']}; "
         f"commit {(result['commit'] or 'unknown')[:12]}; {result['date']}"
     )
     for check in result.get("equality", ()):
@@ -98,12 +98,23 @@ def provenance(result: Mapping[str, Any]) -> str:
     return line
 
 
+def place(row: Mapping[str, Any]) -> str:
+    """What a row had to itself: processor cores, or accelerators."""
+    if row["cores"] is None:
+        return _count(row["devices"], "device")
+    return _count(row["cores"], "core")
+
+
 def si(value: float) -> str:
     """Three significant digits with a unit: 12345678 -> "12.3 M"."""
     for unit, size in UNITS:
         if value >= 0.9995 * size:
             return f"{_three_digits(value / size)} {unit}"
     return _three_digits(value)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + "s" * (number != 1)
 
 
 def _three_digits(value: float) -> str:
@@ -126,14 +137,14 @@ def _best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    head = [row["what"], row["policy"], str(row["frameskip"]), str(row["batch"]), _place(row)]
+    head = [row["what"], row["policy"], str(row["frameskip"]), str(row["batch"]), place(row)]
     if row["error"]:
         return [*head, row["error"], *[""] * (len(COLUMNS) - len(head) - 1)]
     spread = f"{si(row['min_steps_per_s'])} – {si(row['max_steps_per_s'])}"
     peer = [""] * 3
     if row["peer"]:
         peer = [
-            f"{row['peer']}, {row['peer_cores']} core(s)",
+            f"{row['peer']}, {_count(row['peer_cores'], 'core')}",
             si(row["peer_steps_per_s"]),
             f"{row['ratio']:.2f}",
         ]
@@ -142,9 +153,3 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         "" if row["peak_bytes"] is None else f"{si(row['peak_bytes'])}B",
         f"{row['state_bytes']} B",
     ]
-
-
-def _place(row: Mapping[str, Any]) -> str:
-    if row["cores"] is None:
-        return f"{row['devices']} device(s)"
-    return f"{row['cores']} core(s)"

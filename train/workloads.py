@@ -69,7 +69,7 @@ def env_work(env: Environment, params: Any, num_envs: int, length: int) -> Work:
             jax.random.uniform(key, (num_envs,)), state
         )
 
-    def step(carry: Any, _: None) -> tuple[Any, None]:
+    def step(carry: Any, _: Any) -> tuple[Any, None]:
         key, state, observation, reward, checksum = carry
         key, key_action, key_step = jax.random.split(key, 3)
         action = act(key_action, state)
@@ -96,7 +96,7 @@ def rollout_work(
     """A policy with random weights acts; it samples, as in training."""
     ppo = PPO(PPOConfig(num_envs=num_envs, **POLICIES[policy_name]), env, params)
 
-    def step(carry: Any, _: None) -> tuple[Any, None]:
+    def step(carry: Any, _: Any) -> tuple[Any, None]:
         key, policy, state, observation, start, memory, checksum = carry
         key, key_action, key_step = jax.random.split(key, 3)
         legal = None
@@ -167,7 +167,7 @@ def compile_work(work: Work, devices: Sequence[jax.Device], key: Array) -> Progr
 @contextlib.contextmanager
 def _no_compilation_cache() -> Iterator[None]:
     """A compile time that came out of a cache would be no compile time."""
-    enabled = jax.config.jax_enable_compilation_cache
+    enabled = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
     jax.config.update("jax_enable_compilation_cache", False)
     reset_cache()  # or JAX goes on as it decided when it compiled for the first time
     try:
