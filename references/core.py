@@ -1,7 +1,8 @@
 """The contract of a reference: the upstream program itself, wrapped as thinly as possible.
 
-`Reference` is one instance, `VectorReference` the same verbs for a batch that steps together; an upstream that can be
-driven in-process supplies the batch, and `SerialVector` makes a batch out of single ones. Nothing here imports JAX.
+`Reference` is one instance, `VectorReference` the same verbs for a batch that steps together; an
+upstream that can be driven in-process supplies the batch, and `SerialVector` makes a batch out of
+single ones. Nothing here imports JAX.
 """
 
 import abc
@@ -25,7 +26,8 @@ class SnapshotRefused(RuntimeError):
 
 
 class TapeError(RuntimeError):
-    """A forced draw was not consumed, or one was wanted that the tape does not hold; the message names the site."""
+    """A forced draw was not consumed, or one was wanted that the tape does not hold; the message
+    names the site."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,8 @@ class Draw:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a step or a reset shows. For a batch every array has a leading axis [B]; `legal` is None when all are."""
+    """What a step or a reset shows. For a batch every array has a leading axis [B]; `legal` is
+    None when all are."""
 
     observation: np.ndarray
     reward: np.ndarray  # float32
@@ -53,8 +56,8 @@ class Outcome:
 class DrawLog:
     """The draws of one call of a batch. Entries past `count` are meaningless.
 
-    count: int32 [B]; site: int8 [B, K], an index into `VectorReference.draw_sites`; value: int64 [B, K];
-    bound: int64 [B, K], None where every site has the one bound in `draw_bounds`;
+    count: int32 [B]; site: int16 [B, K], an index into `VectorReference.draw_sites`; value: int64
+    [B, K]; bound: int64 [B, K], None where every site has the one bound in `draw_bounds`;
     step_count: int32 [B], how many of them the step itself consumed, the others being its
     auto-reset's, None where that is not known.
     """
@@ -108,7 +111,8 @@ class Reference(_Closing, abc.ABC):
         """The draws that the last `reset` or `step` consumed, in order."""
 
     def force(self, draws: Sequence[Draw]) -> None:
-        """Feed these draws to the next call, which raises TapeError unless it consumes exactly these."""
+        """Feed these draws to the next call, which raises TapeError unless it consumes exactly
+        these."""
         raise TapeError(f"{self.name} draws from its own generator only; compare by seed instead")
 
     def snapshot(self) -> Snapshot:
@@ -155,5 +159,6 @@ class VectorReference(_Closing, abc.ABC):
     def restore(self, snapshot: Snapshot) -> None: ...
 
     def force(self, draws: DrawLog) -> None:
-        """Feed these draws to the next call, which raises TapeError unless it consumes exactly these."""
+        """Feed these draws to the next call, which raises TapeError unless it consumes exactly
+        these."""
         raise TapeError(f"{self.name} draws from its own generator only; compare by seed instead")

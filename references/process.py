@@ -38,7 +38,7 @@ class ProcessFailed(ReferenceUnavailable):
     """The program ended, fell silent or broke the protocol; the message shows its last words."""
 
 
-# -- values on the wire ------------------------------------------------------------------------
+# -- values on the wire
 
 
 def encode(array: np.ndarray) -> Any:
@@ -77,7 +77,7 @@ def _exact(value: int) -> int | str:
     return value if abs(value) <= EXACT else str(value)
 
 
-# -- the reference -----------------------------------------------------------------------------
+# -- the reference
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -204,7 +204,7 @@ class ProcessReference(Reference):
             self._child.stop()
             self._child = None
 
-    # -- the two halves of a call ---------------------------------------------------------------
+    # -- the two halves of a call
 
     def send(self, verb: Verb, argument: Any = None) -> None:
         """Ask for `verb` (of the seed, action or snapshot) without waiting for the answer.
@@ -259,7 +259,7 @@ class ProcessReference(Reference):
                 verb, f"answered what the protocol does not allow ({reason}); see its README.md"
             ) from None
 
-    # -- requests -------------------------------------------------------------------------------
+    # -- requests
 
     def _arguments(self, verb: Verb, argument: Any) -> dict[str, Any]:
         match verb:
@@ -315,7 +315,7 @@ class ProcessReference(Reference):
                 )
         return {name: encode(np.asarray(snapshot[name])) for name in fields}
 
-    # -- answers --------------------------------------------------------------------------------
+    # -- answers
 
     def _understand(self, verb: Verb, answer: dict[str, Any]) -> Any:
         match verb:
@@ -375,7 +375,7 @@ class ProcessReference(Reference):
             draw = max(tape, self._draws, key=len)[i]
             raise TapeError(f"{self.name}: draw {i} at site {draw.site!r} {what}")
 
-    # -- what goes wrong ------------------------------------------------------------------------
+    # -- what goes wrong
 
     def _refusal(self, verb: Verb, refusal: Any) -> Exception:
         """The exception for an error that the program answered; the program goes on."""

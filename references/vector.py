@@ -62,7 +62,7 @@ class SerialVector(VectorReference):
         first = self._instances[0]
         self.name, self.version = first.name, first.version
         self.draw_sites, self.draw_bounds = first.draw_sites, first.draw_bounds
-        if len(self.draw_sites) > np.iinfo(np.int8).max:
+        if len(self.draw_sites) > np.iinfo(np.int16).max:
             raise ValueError(f"{self.name}: {len(self.draw_sites)} draw sites; a log holds 127")
         self._seeds = np.zeros(num_envs, np.uint64)
         self._step_draws: list[list[Draw]] = [[] for _ in range(num_envs)]
@@ -105,7 +105,7 @@ class SerialVector(VectorReference):
         rows = [s + r for s, r in zip(self._step_draws, self._reset_draws, strict=True)]
         shape = (self.num_envs, max(map(len, rows)))
         site, value, bound = (
-            np.zeros(shape, np.int8),
+            np.zeros(shape, np.int16),
             np.zeros(shape, np.int64),
             np.zeros(shape, np.int64),
         )

@@ -47,7 +47,7 @@ class Comparison:
         self._resynchronised = jax.jit(self._compare_resynchronised)
         self._free = jax.jit(self._compare_free)
 
-    # -- what callers use -----------------------------------------------------------------------
+    # -- what callers use
 
     def resynchronised(self, recording: Recording) -> Difference:
         """E2: every step from the reference's own state."""
@@ -95,7 +95,14 @@ class Comparison:
             for site, used in transition.draws_used.items()
         }
 
-    # -- inputs ---------------------------------------------------------------------------------
+    def differs(self, name: str, theirs: np.ndarray, ours: np.ndarray) -> bool:
+        """Whether two values of one field count as different."""
+        if name not in self.fields:  # the number of draws
+            return bool(theirs != ours)
+        compare = self.fields[name].compare
+        return bool(compare.mismatch(jnp.asarray(ours), jnp.asarray(theirs)))
+
+    # -- inputs
 
     def _used(self, snapshots: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         self.suite.check_total(snapshots)
@@ -135,7 +142,7 @@ class Comparison:
             },
         }
 
-    # -- the programs, one instance at heart ----------------------------------------------------
+    # -- the programs, one instance at heart
 
     def _transition(self, state: Any, inputs: Mapping[str, Any]) -> Transition:
         observation, next_state, reward, terminated, truncated, info = self.env.step_with_draws(
@@ -153,7 +160,7 @@ class Comparison:
             truncated=truncated,
             info=info,
             draws_used={
-                site: used + done * jnp.int32(self.suite.reset_draws_used.get(site, 0))
+                site: used + done.astype(jnp.int32) * self.suite.reset_draws_used.get(site, 0)
                 for site, used in info["draws_used"].items()
             },
             legal=self.env.legal_actions(next_state, self.params),
@@ -198,5 +205,3 @@ def _summary(wrong: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
     """(any field differs [T, B], transitions that differ by field), of bool [T, B] a field."""
     bad = functools.reduce(jnp.logical_or, wrong.values())
     return bad, {name: x.sum() for name, x in wrong.items()}
-
-

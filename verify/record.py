@@ -1,7 +1,7 @@
 """Playing the reference once, and writing down all that it did."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -87,7 +87,12 @@ def record_policy(
         yield first, first_draws, recording
 
 
-def _record(reference: VectorReference, num_steps: int, act, note=None) -> Recording:
+def _record(
+    reference: VectorReference,
+    num_steps: int,
+    act: Callable[[], np.ndarray],
+    note: Callable[[Outcome, Snapshot], None] | None = None,
+) -> Recording:
     rows: list[tuple[np.ndarray, Outcome, DrawLog]] = []
     snapshots = [reference.snapshot()]
     for _ in range(num_steps):

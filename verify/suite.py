@@ -171,7 +171,10 @@ class Suite:
 
     def check_total(self, snapshot: Snapshot) -> None:
         """Raises SuiteError unless the table names exactly the reference's fields."""
-        missing, unknown = snapshot.keys() - self.fields.keys(), self.fields.keys() - snapshot.keys()
+        missing, unknown = (
+            snapshot.keys() - self.fields.keys(),
+            self.fields.keys() - snapshot.keys(),
+        )
         if missing or unknown:
             raise SuiteError(
                 f"{self.name}: the table of fields must be total; without a comparator: "

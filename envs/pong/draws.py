@@ -7,7 +7,8 @@ from jax import Array
 from .state import Draws
 
 SITES = ("serve",)
-"""Draw sites. serve: one fair coin for each serve, after a point and at a reset (upstream: reset_round)."""
+"""Draw sites. serve: one fair coin for each serve, after a point and at a reset (upstream:
+reset_round)."""
 
 
 def sample_draws(key: Array) -> Draws:

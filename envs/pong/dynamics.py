@@ -1,8 +1,9 @@
-"""Puffer Pong's frame, rule by rule in upstream order (pufferlib 3.0.0, pufferlib/ocean/pong/pong.h: c_step).
+"""Puffer Pong's frame, rule by rule in upstream order (pufferlib 3.0.0,
+pufferlib/ocean/pong/pong.h: c_step).
 
-One instance, deterministic, and the same floating-point operations as the C program. Products are passed through
-`rounded` before they are added: compilers may contract a * b + c into one fused operation that skips the rounding of
-the product, which C compiled for plain x86-64 does not.
+One instance, deterministic, and the same floating-point operations as the C program. Products are
+passed through `rounded` before they are added: compilers may contract a * b + c into one fused
+operation that skips the rounding of the product, which C compiled for plain x86-64 does not.
 """
 
 from typing import NamedTuple
@@ -26,12 +27,14 @@ class Frame(NamedTuple):
 
 
 def rounded(product: Array, bound: Array) -> Array:
-    """`product`, given |product| <= bound: a clip that changes nothing and that no compiler can fuse across."""
+    """`product`, given |product| <= bound: a clip that changes nothing and that no compiler can
+    fuse across."""
     return jnp.clip(product, -bound, bound)
 
 
 def direction(action: Array, continuous: bool) -> Array:
-    """The paddle's direction, float32 [] in [-1, 1]. Any discrete action but 1 and 2 stays, as upstream."""
+    """The paddle's direction, float32 [] in [-1, 1]. Any discrete action but 1 and 2 stays, as
+    upstream."""
     if continuous:
         return jnp.clip(action, -1.0, 1.0)
     return (action == 1).astype(jnp.float32) - (action == 2).astype(jnp.float32)
@@ -75,7 +78,8 @@ def deliver_serve(state: State, params: Params) -> State:
 def step_frame(
     state: State, paddle_dir: Array, serve: Array, params: Params
 ) -> tuple[State, Frame]:
-    """One frame. Where it scores, everything but score, counters and the due serve stays as it was last observed."""
+    """One frame. Where it scores, everything but score, counters and the due serve stays as it was
+    last observed."""
     moved = move_ball(move_opponent(move_agent(state, paddle_dir, params), params))
     bounced = bounce_off_walls(moved, params)
     after_left, missed_left = play_left(bounced, params)
@@ -90,7 +94,7 @@ def step_frame(
     reward = jnp.where(won, jnp.float32(WIN_REWARD), reward)
     reward = jnp.where(lost, jnp.float32(LOSE_REWARD), reward)
 
-    scored = state.replace(  # type: ignore[attr-defined]
+    scored = state.replace(
         score_l=state.score_l + lost.astype(jnp.int16),
         score_r=state.score_r + won.astype(jnp.int16),
         tick=jnp.zeros((), jnp.int32),
@@ -104,27 +108,26 @@ def step_frame(
 def move_agent(state: State, paddle_dir: Array, params: Params) -> State:
     step = rounded(params.paddle_speed * paddle_dir, params.paddle_speed)
     paddle_yr = jnp.clip(state.paddle_yr + step, params.min_paddle_y, params.max_paddle_y)
-    return state.replace(paddle_yr=paddle_yr)  # type: ignore[attr-defined]
+    return state.replace(paddle_yr=paddle_yr)
 
 
 def move_opponent(state: State, params: Params) -> State:
-    """Toward the ball's lower edge, no faster than the agent; it sees the ball before this frame moves it."""
+    """Toward the ball's lower edge, no faster than the agent; it sees the ball before this frame
+    moves it."""
     gap = state.ball_y - (state.paddle_yl + params.paddle_height / 2)
     step = jnp.clip(gap, -params.paddle_speed, params.paddle_speed)
     paddle_yl = jnp.clip(state.paddle_yl + step, params.min_paddle_y, params.max_paddle_y)
-    return state.replace(paddle_yl=paddle_yl)  # type: ignore[attr-defined]
+    return state.replace(paddle_yl=paddle_yl)
 
 
 def move_ball(state: State) -> State:
-    return state.replace(  # type: ignore[attr-defined]
-        ball_x=state.ball_x + state.ball_vx, ball_y=state.ball_y + state.ball_vy
-    )
+    return state.replace(ball_x=state.ball_x + state.ball_vx, ball_y=state.ball_y + state.ball_vy)
 
 
 def bounce_off_walls(state: State, params: Params) -> State:
     """Turn the ball at the floor and the ceiling, without putting it back inside."""
     outside = (state.ball_y < 0) | (state.ball_y + params.ball_height > params.height)
-    return state.replace(ball_vy=jnp.where(outside, -state.ball_vy, state.ball_vy))  # type: ignore[attr-defined]
+    return state.replace(ball_vy=jnp.where(outside, -state.ball_vy, state.ball_vy))
 
 
 def overlaps(ball_y: Array, paddle_y: Array, params: Params) -> Array:
@@ -136,7 +139,7 @@ def play_left(state: State, params: Params) -> tuple[State, Array]:
     at_edge = state.ball_x < 0
     reached = overlaps(state.ball_y, state.paddle_yl, params)
     hit = at_edge & reached
-    state = state.replace(  # type: ignore[attr-defined]
+    state = state.replace(
         ball_vx=jnp.where(hit, -state.ball_vx, state.ball_vx),
         n_bounces=state.n_bounces + hit.astype(jnp.int32),
     )
@@ -144,7 +147,10 @@ def play_left(state: State, params: Params) -> tuple[State, Array]:
 
 
 def play_right(state: State, paddle_dir: Array, params: Params) -> tuple[State, Array, Array]:
-    """The agent's side. A hit adds spin from the paddle's direction. Returns (state, hit, missed)."""
+    """The agent's side. A hit adds spin from the paddle's direction.
+
+    Returns (state, hit, missed).
+    """
     at_edge = state.ball_x + params.ball_width > params.width
     reached = overlaps(state.ball_y, state.paddle_yr, params)
     hit = at_edge & reached
@@ -156,7 +162,7 @@ def play_right(state: State, paddle_dir: Array, params: Params) -> tuple[State, 
     def put(value: Array, otherwise: Array) -> Array:
         return jnp.where(hit, value, otherwise)
 
-    state = state.replace(  # type: ignore[attr-defined]
+    state = state.replace(
         ball_x=put(jnp.clip(state.ball_x, 0, params.width - params.ball_width), state.ball_x),
         ball_y=put(jnp.clip(state.ball_y, 0, params.height - params.ball_height), state.ball_y),
         ball_vx=put(-state.ball_vx, state.ball_vx),

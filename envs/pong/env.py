@@ -19,9 +19,10 @@ from .state import Config, Draws, Params, State
 class Pong(Environment[State, Params, Draws]):
     """PufferLib 3.0.0's Pong, bit for bit. The agent is the right paddle; 21 points end the game.
 
-    Actions: Discrete(3), 0 stay, 1 up, 2 down; or a float32 direction in [-1, 1] with `continuous=True`.
-    Observation: float32 [8], see `observe`. Rewards: +1 and -1 a point, +0.1 when the agent's paddle hits the ball.
-    Never truncates. Source of the mechanics, quirks and claim: README.md beside this file.
+    Actions: Discrete(3), 0 stay, 1 up, 2 down; or a float32 direction in [-1, 1] with
+    `continuous=True`. Observation: float32 [8], see `observe`. Rewards: +1 and -1 a point, +0.1
+    when the agent's paddle hits the ball. Never truncates. Source of the mechanics, quirks and
+    claim: README.md beside this file.
     """
 
     name = "PufferPong-v0"
@@ -43,7 +44,8 @@ class Pong(Environment[State, Params, Draws]):
         return Discrete(3)
 
     def observation_space(self, params: Params | None = None) -> Box:
-        """Upstream declares [0, 1]; a ball past a wall or an edge leaves that by one frame's movement."""
+        """Upstream declares [0, 1]; a ball past a wall or an edge leaves that by one frame's
+        movement."""
         p = self.default_params if params is None else params
         low = np.zeros(OBSERVATION_SIZE, np.float32)
         high = np.ones(OBSERVATION_SIZE, np.float32)
@@ -70,7 +72,7 @@ class Pong(Environment[State, Params, Draws]):
         paddle_dir = dynamics.direction(action, self.config.continuous)
         state = dynamics.deliver_serve(state, params)
         tick = state.tick + 1
-        state = state.replace(tick=tick)  # type: ignore[attr-defined]
+        state = state.replace(tick=tick)
         step_frame = functools.partial(
             dynamics.step_frame, paddle_dir=paddle_dir, serve=draws.serve, params=params
         )

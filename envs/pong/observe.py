@@ -9,9 +9,11 @@ OBSERVATION_SIZE = 8
 
 
 def observe(state: State, params: Params) -> Array:
-    """float32 [8]: paddle_yl, paddle_yr, ball x, y, vx, vy, each scaled to about [0, 1], and two zeros.
+    """float32 [8]: paddle_yl, paddle_yr, ball x, y, vx, vy, each scaled to about [0, 1], and two
+    zeros.
 
-    The zeros are the scores: upstream divides them by max_score as integers, which gives 0 until the game is over.
+    The zeros are the scores: upstream divides them by max_score as integers, which gives 0 until
+    the game is over.
     """
     paddle_range = params.max_paddle_y - params.min_paddle_y
     return jnp.stack(
@@ -31,7 +33,8 @@ def observe(state: State, params: Params) -> Array:
 def divide(numerator: Array, denominator: Array) -> Array:
     """The correctly rounded quotient.
 
-    XLA multiplies by the reciprocal where it knows the denominator, which rounds twice. So it is kept
-    from knowing: the select changes nothing (NaN divided by anything is NaN) and cannot be folded.
+    XLA multiplies by the reciprocal where it knows the denominator, which rounds twice. So it is
+    kept from knowing: the select changes nothing (NaN divided by anything is NaN) and cannot be
+    folded.
     """
     return numerator / jnp.where(numerator == numerator, denominator, numerator)

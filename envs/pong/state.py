@@ -1,16 +1,15 @@
-"""Puffer Pong's state and parameters. One instance, no batch axis; lengths in pixels, speeds in pixels per frame.
+"""Puffer Pong's state and parameters. One instance, no batch axis; lengths in pixels, speeds in
+pixels per frame.
 
-The y axis points up, (0, 0) is the lower left corner of the court, and a position is that of the object's lower edge.
+The y axis points up, (0, 0) is the lower left corner of the court, and a position is that of the
+object's lower edge.
 """
 
 import dataclasses
-import functools
 
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
-
-pytree = functools.partial(struct.dataclass, frozen=True, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,9 +26,8 @@ class Config:
             raise ValueError(f"frameskip={self.frameskip!r} must be an integer of at least 1")
 
 
-@pytree
-class Params:
-    """Numbers that may be vmapped over; the defaults are upstream's (pong.py of pufferlib 3.0.0)."""
+class Params(struct.PyTreeNode, kw_only=True):
+    """Numbers that may be vmapped over; the defaults are those of upstream's pong.py."""
 
     width: Array = struct.field(default_factory=lambda: jnp.float32(500))
     height: Array = struct.field(default_factory=lambda: jnp.float32(640))
@@ -60,13 +58,12 @@ class Serve:
     FLAT = 2  # serve, ball_vy = 0
 
 
-@pytree
-class State:
+class State(struct.PyTreeNode, kw_only=True):
     """What the last computed observation shows, and a serve that may be due.
 
-    Upstream serves at once after a point but leaves the old observation standing (quirk 1 in the README). Holding the
-    serve back until the next step says both with one byte, and the observation stays a function of the state.
-    37 bytes an instance.
+    Upstream serves at once after a point but leaves the old observation standing (quirk 1 in the
+    README). Holding the serve back until the next step says both with one byte, and the observation
+    stays a function of the state. 37 bytes an instance.
     """
 
     paddle_yl: Array  # float32 []  left paddle, the opponent's
@@ -82,8 +79,8 @@ class State:
     serve: Array  # uint8 []  a code of `Serve`
 
 
-@pytree
-class Draws:
-    """The randomness of one step: the coin of upstream's reset_round, `rand() % 2`, if a serve is due."""
+class Draws(struct.PyTreeNode, kw_only=True):
+    """The randomness of one step: the coin of upstream's reset_round, `rand() % 2`, if a serve is
+    due."""
 
     serve: Array  # int32 []  0 or 1

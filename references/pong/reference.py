@@ -116,7 +116,7 @@ class VectorPong(VectorReference):
     draw_sites = ("serve",)
     draw_bounds = (RAND_BOUND,)
 
-    def __init__(self, num_envs: int, *, flags: Sequence[str] = FLAGS, **parameters: float) -> None:
+    def __init__(self, num_envs: int, *, flags: Sequence[str] = FLAGS, **parameters: Any) -> None:
         if unknown := parameters.keys() - DEFAULTS.keys():
             raise ValueError(f"unknown parameters {sorted(unknown)}; there are {sorted(DEFAULTS)}")
         self.num_envs = num_envs
@@ -124,7 +124,7 @@ class VectorPong(VectorReference):
         self._envs = np.zeros(num_envs, layout)
         self._draws = np.zeros(num_envs, np.dtype(_Draws))
         self._draws["forced"] = -1
-        self._buffers = {
+        self._buffers: dict[str, np.ndarray] = {
             "observations": np.zeros((num_envs, OBSERVATION_SIZE), np.float32),
             "actions": np.zeros(num_envs, np.float32),
             "rewards": np.zeros(num_envs, np.float32),
@@ -139,7 +139,7 @@ class VectorPong(VectorReference):
         self._numbers = [
             (name, kind)
             for name, (kind, *_) in (layout.fields or {}).items()
-            if not name == "client" and name not in self._buffers
+            if name != "client" and name not in self._buffers
         ]
 
     def reset(self, seed: int) -> Outcome:
@@ -159,7 +159,7 @@ class VectorPong(VectorReference):
     def draws(self) -> DrawLog:
         return DrawLog(
             count=self._draws["count"].copy(),
-            site=np.zeros((self.num_envs, MAX_DRAWS), np.int8),
+            site=np.zeros((self.num_envs, MAX_DRAWS), np.int16),
             value=self._draws["value"].copy(),
         )
 
@@ -238,7 +238,7 @@ class PongReference(Reference):
     name = VectorPong.name
     version = VectorPong.version
 
-    def __init__(self, **parameters: float) -> None:
+    def __init__(self, **parameters: Any) -> None:
         self._vector = VectorPong(1, **parameters)
 
     def reset(self, seed: int) -> Outcome:
@@ -260,7 +260,7 @@ class PongReference(Reference):
         self._vector.force(
             DrawLog(
                 count=np.array([len(draws)], np.int32),
-                site=np.zeros_like(values, np.int8),
+                site=np.zeros_like(values, np.int16),
                 value=values,
             )
         )

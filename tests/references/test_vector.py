@@ -107,7 +107,7 @@ def test_shapes_and_dtypes_of_a_batch(gamblers: SerialVector) -> None:
     assert outcome.terminated.dtype == outcome.truncated.dtype == bool
     assert outcome.legal is not None and outcome.legal.shape == (NUM_ENVS, 4)
     assert log.count.dtype == np.int32 and log.count.tolist() == [1] * NUM_ENVS
-    assert log.site.dtype == np.int8 and log.value.dtype == np.int64
+    assert log.site.dtype == np.int16 and log.value.dtype == np.int64
     assert log.site.shape == log.value.shape == (NUM_ENVS, 1)
     assert log.step_count is not None and log.step_count.tolist() == [0] * NUM_ENVS
 

@@ -45,14 +45,14 @@ def environment(variant: Variant) -> tuple[Pong, Params]:
     env = Pong(**variant.config)
     defaults = env.default_params
     changed = {k: jnp.asarray(v, getattr(defaults, k).dtype) for k, v in variant.parameters.items()}
-    return env, defaults.replace(**changed)  # type: ignore[attr-defined]
+    return env, defaults.replace(**changed)
 
 
 def reference(variant: Variant, num_envs: int) -> VectorPong:
     return VectorPong(num_envs, **variant.config, **variant.parameters)
 
 
-# -- fields: what each number of struct Pong is on our side -----------------------------------------
+# -- fields: what each number of struct Pong is on our side
 
 
 def _served(name: str) -> Field:
@@ -151,11 +151,11 @@ def state(before: Mapping[str, Array], params: Params) -> State:
 
 def draws(log: DrawLog) -> tuple[Any, Any]:
     """Upstream draws at most one serve a step, whether the game goes on or starts anew."""
-    serve = Draws(serve=(log.value[:, 0] % 2).astype(np.int32))
+    serve = Draws(serve=jnp.asarray(log.value[:, 0] % 2, jnp.int32))
     return serve, serve
 
 
-# -- policies -----------------------------------------------------------------------------------------
+# -- policies
 
 
 def policies(variant: Variant) -> Mapping[str, Policy]:

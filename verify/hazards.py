@@ -1,0 +1,265 @@
+"""L0: what goes wrong in JAX programs whatever they compute.
+
+Each check takes an environment, its params and a `play` of it, and returns (number of cases looked
+at, what is wrong).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import Array
+from jax.experimental import checkify
+
+from ..envs.core import Environment
+from ..envs.spaces import Discrete
+
+Check = Callable[[Environment, Any, "Play"], tuple[int, list[str]]]
+
+NUM_ENVS = 16
+NUM_STEPS = 64
+CALLBACKS = ("pure_callback", "io_callback", "debug_callback", "outside_call", "infeed", "outfeed")
+
+
+class Play(NamedTuple):
+    """What random play went through; arrays [T, B, ...]."""
+
+    action: Array
+    key: Array
+    state: Any  # before the step
+    result: Any  # of env.step
+
+
+def play(env: Environment, params: Any) -> Play:
+    """NUM_STEPS random steps of NUM_ENVS instances, compiled as one scan."""
+    return jax.jit(lambda params: _play(env, params))(params)
+
+
+def _play(env: Environment, params: Any) -> Play:
+    keys = jax.random.split(jax.random.key(0), NUM_ENVS)
+    state = jax.vmap(env.reset, in_axes=(0, None))(keys, params)[1]
+    space = env.action_space(params)
+
+    def body(state: Any, key: Array) -> tuple[Any, Any]:
+        key_action, key_step = jax.random.split(key)
+        actions = jax.vmap(space.sample)(jax.random.split(key_action, NUM_ENVS))
+        keys = jax.random.split(key_step, NUM_ENVS)
+        out = jax.vmap(env.step, in_axes=(0, 0, 0, None))(keys, state, actions, params)
+        return out[1], Play(actions, keys, state, out)
+
+    return jax.lax.scan(body, state, jax.random.split(jax.random.key(1), NUM_STEPS))[1]
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Bit by bit."""
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in pairs)
+
+
+def same_avals(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """`reset` and `step` return states and observations of the same shapes, dtypes, no weak type.
+    `reset` and `step` return states and observations of the same shapes, dtypes, no weak type."""
+    key = jax.random.key(0)
+    obs, state = jax.eval_shape(env.reset, key, params)
+    action = env.action_space(params).sample(key)
+    next_obs, next_state, *_ = jax.eval_shape(env.step, key, state, action, params)
+    wrong = []
+    before, after = jax.tree.leaves((obs, state)), jax.tree.leaves((next_obs, next_state))
+    for a, b in zip(before, after, strict=True):
+        if (a.shape, a.dtype) != (b.shape, b.dtype):
+            wrong.append(f"reset gives {a.dtype}{list(a.shape)}, step {b.dtype}{list(b.shape)}")
+        if a.weak_type or b.weak_type:
+            wrong.append(f"a weak type: {a} after reset, {b} after step")
+    return len(before), wrong
+
+
+def strict_types(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """Traces without any implicit promotion of dtypes or ranks."""
+    key = jax.random.key(0)
+    state = jax.eval_shape(env.reset, key, params)[1]
+    action = env.action_space(params).sample(key)
+    try:
+        with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+            draws = jax.eval_shape(env.sample_draws, key, state, action, params)
+            reset_draws = jax.eval_shape(env.sample_reset_draws, key, params)
+            jax.eval_shape(env.step_with_draws, state, action, draws, reset_draws, params)
+    except (TypeError, ValueError) as error:
+        return 2, [str(error).splitlines()[0]]
+    return 2, []
+
+
+def single_equals_batched(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """Instance by instance and step by step, the same bits as under `vmap` and `scan`."""
+    actions, keys, states, out = play
+    wrong = []
+    cases = [(t, b) for t in range(0, NUM_STEPS, 7) for b in range(0, NUM_ENVS, 5)]
+    for t, b in cases:
+        state = jax.tree.map(lambda x: x[t, b], states)  # noqa: B023
+        single = env.step(keys[t, b], state, actions[t, b], params)
+        if not _equal(single, jax.tree.map(lambda x: x[t, b], out)):  # noqa: B023
+            wrong.append(f"step {t} of instance {b} differs from the batch's")
+    return len(cases), wrong
+
+
+def jit_equals_eager(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """The compiled step against the same operations run one by one."""
+    key = jax.random.key(2)
+    _, state = env.reset(key, params)
+    wrong = []
+    cases = 8
+    for i in range(cases):
+        key, key_action, key_step = jax.random.split(key, 3)
+        action = env.action_space(params).sample(key_action)
+        compiled = env.step(key_step, state, action, params)
+        with jax.disable_jit():
+            eager = env.step(key_step, state, action, params)
+        if not _equal(compiled, eager):
+            wrong.append(f"step {i} differs between jit and eager")
+        state = compiled[1]
+    return cases, wrong
+
+
+def order_independent(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """Permuting the batch permutes the results and changes nothing else."""
+    actions, keys, states, out = play
+    order = np.random.default_rng(0).permutation(NUM_ENVS)
+    inputs = jax.tree.map(lambda x: x[-1][order], (keys, states, actions))
+    step = jax.jit(jax.vmap(env.step, in_axes=(0, 0, 0, None)))
+    permuted = step(*inputs, params)
+    expected = jax.tree.map(lambda x: x[-1][order], out)
+    return NUM_ENVS, [] if _equal(permuted, expected) else ["the result depends on the batch order"]
+
+
+def compiles_once(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """Four steps in a row, each fed by the last, are one compilation."""
+    traces = 0
+
+    def counted(*args: Any) -> Any:
+        nonlocal traces
+        traces += 1
+        return env.step(*args)
+
+    step = jax.jit(counted)
+    key = jax.random.key(0)
+    _, state = env.reset(key, params)
+    action = env.action_space(params).sample(key)
+    for _ in range(4):
+        _, state, *_ = step(key, state, action, params)
+    return 4, [] if traces == 1 else [f"four steps compiled {traces} times"]
+
+
+def no_host_callback(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """Nothing leaves the device: no callback, no infeed, in step or reset."""
+    key = jax.random.key(0)
+    _, state = env.reset(key, params)
+    action = env.action_space(params).sample(key)
+    jaxpr = jax.make_jaxpr(env.step)(key, state, action, params)
+    found = sorted({p for p in _primitives(jaxpr.jaxpr) if p in CALLBACKS})
+    return 1, [f"step calls the host through {name}" for name in found]
+
+
+def _primitives(jaxpr: Any) -> list[str]:
+    names = []
+    for equation in jaxpr.eqns:
+        names.append(equation.primitive.name)
+        for value in jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda x: hasattr(x, "eqns")
+        ):
+            inner = getattr(value, "jaxpr", value)
+            if hasattr(inner, "eqns"):
+                names += _primitives(inner)
+    return names
+
+
+def no_index_out_of_bounds(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """No index that JAX would silently clamp or drop, over random play.
+
+    A step that indexes nothing dynamically is shown to be safe by its program alone.
+    """
+    first = jax.tree.map(lambda x: x[0, 0], (play.key, play.state, play.action))
+    primitives = set(_primitives(jax.make_jaxpr(env.step)(*first, params).jaxpr))
+    if not primitives & {"gather", "scatter", "dynamic_slice", "dynamic_update_slice"}:
+        return len(primitives), []
+    checked = checkify.checkify(lambda p: _play(env, p), errors=checkify.index_checks)
+    error, _ = jax.jit(checked)(params)
+    message = error.get()
+    return NUM_ENVS * NUM_STEPS, [] if message is None else [message.splitlines()[0]]
+
+
+def no_key_reuse(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """No random key is consumed twice, in reset or step."""
+    key = jax.random.key(0)
+    _, state = env.reset(key, params)
+    action = env.action_space(params).sample(jax.random.key(1))
+    try:
+        with jax.debug_key_reuse(True):
+            jax.make_jaxpr(lambda k: env.reset(k, params))(key)
+            jax.jit(lambda k: env.step(k, state, action, params))(jax.random.key(2))
+            jax.jit(lambda k: env.reset(k, params))(jax.random.key(3))
+    except jax.errors.KeyReuseError as error:
+        return 2, [str(error).splitlines()[0]]
+    return 2, []
+
+
+def spaces_hold(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """Every observation of random play lies in the declared space; the mask is never all False."""
+    states, out = play.state, play.result
+    space = env.observation_space(params)
+    seen = np.asarray(out[0]).reshape(-1, *space.shape)
+    wrong = []
+    inside = (seen >= np.asarray(space.low)) & (seen <= np.asarray(space.high))
+    if seen.dtype != np.dtype(space.dtype) or not inside.all():
+        wrong.append(f"an observation of {seen.dtype} is outside the declared space")
+    if isinstance(env.action_space(params), Discrete):
+        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), states)
+        legal = jax.vmap(env.legal_actions, in_axes=(0, None))(flat, params)
+        if not np.asarray(legal).any(1).all():
+            wrong.append("a state has no legal action")
+    return len(seen), wrong
+
+
+def snapshots_restore(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """restore(snapshot(state)) == state, for every state of random play."""
+    states = play.state
+    restored = env.restore({k: np.asarray(v) for k, v in env.snapshot(states).items()})
+    wrong = [] if _equal(states, restored) else ["a restored state differs from the one saved"]
+    return NUM_ENVS * NUM_STEPS, wrong
+
+
+def draws_are_all_randomness(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """`transition` and `observe` take no key, so equal draws must give equal results, twice."""
+    states = play.state
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), states)
+    size = len(jax.tree.leaves(flat)[0])
+    keys = jax.random.split(jax.random.key(3), size)
+    actions = jax.vmap(env.action_space(params).sample)(keys)
+
+    def once(state: Any, action: Array, key: Array) -> Any:
+        draws = env.sample_draws(key, state, action, params)
+        return env.transition(state, action, draws, params)
+
+    step = jax.jit(jax.vmap(once))
+    wrong = (
+        [] if _equal(step(flat, actions, keys), step(flat, actions, keys)) else ["not repeatable"]
+    )
+    return size, wrong
+
+
+CHECKS: Mapping[str, Check] = {
+    check.__name__: check
+    for check in (
+        same_avals,
+        strict_types,
+        single_equals_batched,
+        jit_equals_eager,
+        order_independent,
+        compiles_once,
+        no_host_callback,
+        no_index_out_of_bounds,
+        no_key_reuse,
+        spaces_hold,
+        snapshots_restore,
+        draws_are_all_randomness,
+    )
+}

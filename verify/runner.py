@@ -1,0 +1,365 @@
+"""`verify`: all levels of one suite, from the regression bank to whole free-running games."""
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import hypothesis
+import jax
+import numpy as np
+from hypothesis import strategies as st
+
+from ..envs.core import Environment
+from ..references.core import Outcome
+from . import hazards
+from .compare import Comparison
+from .record import record_policy, record_tape
+from .story import Story, tell
+from .suite import Property, Suite, Variant, derive_seed
+from .tape import Player, load
+
+LEVELS = ("L0", "L1", "L2", "L3")
+BANK = Path(__file__).parent / "regressions"
+NUM_ENVS = 256
+NUM_STEPS = 256  # of one recording
+EXAMPLES = 200  # of one L1 property
+MAX_STORIES = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """episodes: whole games for each variant, spread over its policies."""
+
+    episodes: int = 200
+    seed: int = 0
+    levels: Sequence[str] = LEVELS
+    examples: int = EXAMPLES
+    bank: Path = BANK
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ValueError(f"episodes={self.episodes} must be at least 1")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed={self.seed} must lie in 0 .. 2**63 - 1")
+        if unknown := set(self.levels) - set(LEVELS):
+            raise ValueError(f"unknown levels {sorted(unknown)}; there are {list(LEVELS)}")
+
+
+class Progress(Protocol):
+    """Told what is being done, and how far it is: 0 .. 1."""
+
+    def __call__(self, what: str, done: float) -> None: ...
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the result. count: transitions for L3, else cases."""
+
+    level: str
+    variant: str
+    policy: str
+    count: int = 0
+    mismatches: int = 0
+    seconds: float = 0.0
+    episodes: int = 0
+    what: list[str] = dataclasses.field(default_factory=list)
+
+
+def silent(what: str, done: float) -> None:
+    """No progress shown."""
+
+
+class Run:
+    """One verification. `rows` and `stories` fill up as it goes."""
+
+    def __init__(self, suite: Suite, options: Options, progress: Progress = silent) -> None:
+        self.suite, self.options, self.progress = suite, options, progress
+        self.rows: list[Row] = []
+        self.stories: list[Story] = []
+        self.transitions = 0
+        self._comparisons: dict[str, tuple[Comparison, Player]] = {}
+
+    def result(self) -> dict[str, Any]:
+        """Run everything. The dict of DESIGN.md, section 6."""
+        started = time.perf_counter()
+        self._regressions()
+        steps: dict[str, Callable[[], None]] = {
+            "L0": self._hazards,
+            "L1": self._properties,
+            "L2": self._scenarios,
+            "L3": self._rollouts,
+        }
+        for level in LEVELS:
+            if level in self.options.levels:
+                steps[level]()
+        mismatches = sum(row.mismatches for row in self.rows)
+        return {
+            "holds": mismatches == 0,
+            "env": self.suite.name,
+            "claim": self._claim(mismatches),
+            "compared": self.transitions,
+            "mismatches": mismatches,
+            "levels": [dataclasses.asdict(row) for row in self.rows],
+            "seeds": [self.options.seed],
+            "reference": {
+                "name": self.suite.reference_name,
+                "version": self.suite.reference_version,
+            },
+            "ignored": {
+                name: field.compare.why
+                for name, field in self.suite.fields.items()
+                if field.compare.kind == "ignored"
+            },
+            "divergences": [dataclasses.asdict(story) for story in self.stories],
+            "seconds": time.perf_counter() - started,
+        }
+
+    def _claim(self, mismatches: int) -> dict[str, Any]:
+        """E3 where every compared transition agrees, re-synchronised and running free."""
+        policies = sorted({row.policy for row in self.rows if row.level == "L3 E3"})
+        holds = mismatches == 0 and self.transitions > 0
+        return {
+            "class": "E3" if holds else None,
+            "mismatch_rate_at_most": 3 / self.transitions if holds else None,
+            "confidence": 0.95,
+            "policies": policies,
+            "variants": [variant.name for variant in self.suite.variants],
+        }
+
+    # -- the levels
+
+    def _regressions(self) -> None:
+        """Every divergence ever found, first of all."""
+        tapes = sorted((self.options.bank / self.suite.name).glob("*.json"))
+        if not tapes:
+            return
+        row = self._row("bank", "", "")
+        for path in tapes:
+            started = time.perf_counter()
+            tape = load(path)
+            _, player = self._comparison(tape.variant)
+            starts = {name: value[None] for name, value in tape.start.items()}
+            _, difference = player.play(starts, tape.actions[:, None])
+            row.count += len(tape.actions)
+            row.mismatches += difference.count
+            if difference.count:
+                row.what.append(f"{path.name}: {', '.join(difference.by_field)}")
+            row.seconds += time.perf_counter() - started
+
+    def _hazards(self) -> None:
+        for i, variant in enumerate(self.suite.variants):
+            env, params = self.suite.environment(variant)
+            self.progress(f"L0 {variant.name}", i / len(self.suite.variants))
+            played = hazards.play(env, params)
+            for name, check in hazards.CHECKS.items():
+                row = self._row("L0", variant.name, name)
+                started = time.perf_counter()
+                row.count, row.what = check(env, params, played)
+                row.mismatches = len(row.what)
+                row.seconds = time.perf_counter() - started
+
+    def _properties(self) -> None:
+        for i, claim in enumerate(self.suite.properties):
+            self.progress(f"L1 {claim.name}", i / len(self.suite.properties))
+            row = self._row("L1", claim.variant.name, claim.name)
+            env, params = self.suite.environment(claim.variant)
+            started = time.perf_counter()
+
+            settings = hypothesis.settings(
+                max_examples=self.options.examples,
+                deadline=None,
+                database=None,
+                suppress_health_check=list(hypothesis.HealthCheck),
+                print_blob=False,
+            )
+            seed = hypothesis.seed(derive_seed(self.options.seed, claim.name))
+            try:
+                seed(settings(_given(claim, env, params, row)))()
+            except Exception as error:
+                row.mismatches = 1
+                notes = " ".join(getattr(error, "__notes__", []))
+                line = traceback.extract_tb(error.__traceback__)[-1].line
+                row.what = [f"{claim.module}: {type(error).__name__} at `{line}` {error} {notes}"]
+            row.seconds = time.perf_counter() - started
+
+    def _scenarios(self) -> None:
+        for i, scenario in enumerate(self.suite.scenarios):
+            self.progress(f"L2 {scenario.name}", i / len(self.suite.scenarios))
+            row = self._row("L2", scenario.variant.name, scenario.name)
+            started = time.perf_counter()
+            comparison, player = self._comparison(scenario.variant)
+            reference = player.reference(1)
+            seed = derive_seed(self.options.seed, scenario.name)
+            reference.reset(seed)
+            fields = reference.snapshot()
+            for name, value in scenario.place.items():
+                fields[name] = np.full_like(fields[name], value)
+            reference.restore(fields)
+            dtype = comparison.env.action_space(comparison.params).dtype
+            actions = np.asarray(scenario.actions, dtype)[:, None]
+            recording = record_tape(reference, actions)
+            states = comparison.synchronised(recording)
+            difference = comparison.free_running(states, recording)[1]
+            row.count = len(actions)
+            row.mismatches = difference.count
+            steps = [
+                (
+                    {k: v[t + 1, 0] for k, v in recording.snapshots.items()},
+                    _outcome_at(recording.outcome, t),
+                )
+                for t in range(len(actions))
+            ]
+            if difference.count:
+                step, instance = difference.first()
+                story = tell(
+                    self.suite, player, recording, self.options.bank,
+                    level="L2", policy=scenario.name, seed=seed, steps_before=0, step=step,
+                    instance=instance, transitions=difference.count, by_field=difference.by_field,
+                )  # fmt: skip
+                self._keep(row, story)
+            elif not scenario.happened(steps):
+                row.mismatches = 1
+                row.what = ["the reference did not do what the scenario is about"]
+            row.seconds = time.perf_counter() - started
+
+    def _rollouts(self) -> None:
+        cells = [
+            (variant, name)
+            for variant in self.suite.variants
+            for name in self.suite.policies(variant)
+        ]
+        for i, (variant, policy) in enumerate(cells):
+            self._rollout(variant, policy, i / len(cells), 1 / len(cells))
+
+    def _rollout(self, variant: Variant, policy: str, done: float, share: float) -> None:
+        policies = self.suite.policies(variant)
+        episodes = -(-self.options.episodes // len(policies))
+        num_envs = min(NUM_ENVS, episodes)
+        stop_after = -(-episodes // num_envs)
+        comparison, player = self._comparison(variant)
+        reference = player.reference(num_envs)
+        seed = derive_seed(self.options.seed, variant.name, policy)
+        e2 = self._row("L3 E2", variant.name, policy)
+        e3 = self._row("L3 E3", variant.name, policy)
+        states, steps = None, 0
+        label = f"L3 {variant.name}, {policy}"
+        self.progress(label, done)
+        recordings = record_policy(
+            self.suite, reference, policies[policy], seed, NUM_STEPS, stop_after
+        )
+        for first, first_draws, recording in recordings:
+            started = time.perf_counter()
+            if states is None:
+                states = comparison.start(first_draws)
+                if wrong := comparison.reset_difference(states, recording, first):
+                    e3.mismatches += wrong
+                    e3.what.append(f"{wrong} of {num_envs} resets differ")
+            resynchronised = comparison.resynchronised(recording)
+            e2.seconds += time.perf_counter() - started
+            started = time.perf_counter()
+            states, free = comparison.free_running(states, recording)
+            e3.seconds += time.perf_counter() - started
+            ended = recording.outcome.terminated | recording.outcome.truncated
+            self.transitions += recording.action.size
+            for row, difference in ((e2, resynchronised), (e3, free)):
+                row.count += recording.action.size
+                row.episodes += int(ended.sum())
+                row.mismatches += difference.count
+            found = resynchronised if resynchronised.count else free
+            if found.count:
+                step, instance = found.first()
+                row = e2 if found is resynchronised else e3
+                story = tell(
+                    self.suite, player, recording, self.options.bank,
+                    level=row.level, policy=policy, seed=seed, steps_before=steps, step=step,
+                    instance=instance, transitions=found.count, by_field=found.by_field,
+                )  # fmt: skip
+                self._keep(row, story)
+                return  # one story a cell: what follows only repeats it
+            steps += recording.num_steps
+            self.progress(label, done + share * min(1.0, e2.episodes / (num_envs * stop_after)))
+
+    # -- helpers
+
+    def _row(self, level: str, variant: str, policy: str) -> Row:
+        self.rows.append(Row(level, variant, policy))
+        return self.rows[-1]
+
+    def _keep(self, row: Row, story: Story) -> None:
+        row.what.append(f"{story.field} at step {story.step}; simlift replay {story.tape}")
+        if len(self.stories) < MAX_STORIES:
+            self.stories.append(story)
+
+    def _comparison(self, variant: Variant) -> tuple[Comparison, Player]:
+        key = repr(variant)
+        if key not in self._comparisons:
+            env, params = self.suite.environment(variant)
+            sites = self.suite.reference(variant, 1).draw_sites
+            comparison = Comparison(self.suite, env, params, sites)
+            self._comparisons[key] = comparison, Player(self.suite, comparison, variant)
+        return self._comparisons[key]
+
+
+def _given(claim: Property, env: Environment, params: Any, row: Row) -> Callable[[], None]:
+    """The property as hypothesis wants it, counting its examples."""
+
+    @hypothesis.given(st.data())
+    def test(data: Any) -> None:
+        row.count += 1
+        claim.check(data, env, params)
+
+    return test
+
+
+def _outcome_at(outcome: Outcome, step: int) -> Outcome:
+    """The outcome of one step of instance 0."""
+    values = {f.name: getattr(outcome, f.name) for f in dataclasses.fields(outcome)}
+    return Outcome(**{k: None if v is None else v[step, 0] for k, v in values.items()})  # type: ignore[arg-type]
+
+
+def verify(suite: Suite, options: Options, progress: Progress = silent) -> dict[str, Any]:
+    """Verify one suite; the JSON of `simlift verify`. Raises ReferenceUnavailable."""
+    return Run(suite, options, progress).result()
+
+
+def replay(path: Path) -> dict[str, Any]:
+    """Play one tape on both sides: mismatches, and the steps side by side."""
+    from .suites import get_suite
+
+    tape = load(path)
+    suite = get_suite(tape.suite)
+    run = Run(suite, Options())
+    comparison, player = run._comparison(tape.variant)
+    starts = {name: value[None] for name, value in tape.start.items()}
+    recording, difference = player.play(starts, tape.actions[:, None])
+    states = comparison.synchronised(recording)
+    steps = []
+    for t in range(recording.num_steps):
+        state = jax.tree.map(lambda x: x[0], states)
+        values = comparison.values(state, recording, t)
+        steps.append(
+            {
+                "step": t,
+                "action": recording.action[t, 0].item(),
+                "fields": {
+                    name: {
+                        "reference": theirs.tolist(),
+                        "ours": ours.tolist(),
+                        "differs": comparison.differs(name, theirs, ours),
+                    }
+                    for name, (theirs, ours) in values.items()
+                },
+            }
+        )
+        states = comparison.free_running(states, recording.instance(0, t, t + 1))[0]
+    return {
+        "holds": difference.count == 0,
+        "env": suite.name,
+        "variant": tape.variant.name,
+        "mismatches": difference.count,
+        "found": dict(tape.found),
+        "steps": steps,
+    }
