@@ -23,7 +23,7 @@ class Preset:
 
 
 PONG = PPOConfig(
-    total_steps=8_000_000,
+    total_steps=6_000_000,
     num_envs=512,
     num_steps=64,
     num_minibatches=16,
@@ -44,7 +44,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
             env="PufferPong-v0",
             env_kwargs={"frameskip": 8},
             config=PONG,
-            about="loses almost no point; about a minute and a half on two CPU cores",
+            about="loses almost no point; about a minute on two CPU cores",
         ),
         "gru": Preset(
             env="PufferPong-v0",

@@ -268,7 +268,7 @@ def train(
             if not np.all(np.isfinite(means["loss"])):
                 raise TrainingError(
                     f"the loss is no longer finite after {update * config.batch_size:,} steps: "
-                    "lower learning_rate or max_grad_norm and start anew; the last checkpoint is "
+                    "lower learning_rate or max_grad_norm and start anew; checkpoints are "
                     "from before"
                 )
             runner, update = next_runner, update + count
