@@ -87,7 +87,8 @@ def provenance(result: Mapping[str, Any]) -> str:
     machine, versions = result["machine"], result["versions"]
     cores, devices = _count(machine["cores"], "core"), _count(machine["num_devices"], "device")
     line = (
-        f"{machine['device']}, {cores}, {devices} of JAX's; jax {versions['jax']}, Python {versions['python']}; "
+        f"{machine['device']}, {cores}, {devices} of JAX's; "
+        f"jax {versions['jax']}, Python {versions['python']}; "
         f"commit {(result['commit'] or 'unknown')[:12]}; {result['date']}"
     )
     for check in result.get("equality", ()):

@@ -22,14 +22,14 @@ SMALL: dict[str, Any] = {"batches": (64,), "ppo_batches": (16,), "repeats": 2, "
 
 
 class CountingPeer:
-    """Plays nothing, and remembers what it was asked for."""
+    """Takes its time for every step, and remembers what it was asked for."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, int]] = []
 
     def __call__(self, num_envs: int, num_steps: int) -> None:
         self.calls.append((num_envs, num_steps))
-        time.sleep(1e-4)
+        time.sleep(1e-5 * num_steps)
 
 
 @pytest.fixture(scope="module")
