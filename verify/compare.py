@@ -7,7 +7,7 @@ E3 runs free from the reset, auto-resets included, so composition is shown as we
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,19 @@ class Difference:
         return step, int(np.argmax(self.bad[step]))
 
 
+class Trace(NamedTuple):
+    """Every compared field of a recording on both sides, our side running free.
+
+    reference, ours: field -> [T, B, ...]; differs: field -> bool [T, B]; states: our states after
+    each step, leaves [T, B, ...]. All numpy.
+    """
+
+    reference: dict[str, np.ndarray]
+    ours: dict[str, np.ndarray]
+    differs: dict[str, np.ndarray]
+    states: Any
+
+
 class Comparison:
     """Both comparisons of one suite for one variant, compiled once."""
 
@@ -46,6 +59,7 @@ class Comparison:
         self.fields = suite.compared_fields()
         self._resynchronised = jax.jit(self._compare_resynchronised)
         self._free = jax.jit(self._compare_free)
+        self._traced = jax.jit(self._trace)
 
     # -- what callers use
 
@@ -69,6 +83,12 @@ class Comparison:
         states, bad, by_field = self._free(states, self._inputs(recording))
         return states, self._difference(bad, by_field)
 
+    def trace(self, states: Any, recording: Recording) -> Trace:
+        """E3 from `states` [B], keeping all that both sides said instead of only what differs."""
+        *sides, ours = jax.device_get(self._traced(states, self._inputs(recording)))
+        names = [*self.fields, *(f"draws.{site}" for site in self.draw_sites)]  # jit sorts them
+        return Trace(*({name: side[name] for name in names} for side in sides), states=ours)
+
     def reset_difference(self, states: Any, recording: Recording, first: Outcome) -> int:
         """How many instances differ right after the reset, in state or observation."""
         theirs = self.synchronised(recording)
@@ -85,22 +105,12 @@ class Comparison:
         state: our state before the step, one instance.
         """
         inputs = jax.tree.map(lambda x: x[step, 0], self._inputs(recording))
-        transition = self._transition(state, inputs)
-        theirs = self._theirs(inputs)
-        return {
-            name: (np.asarray(theirs[name]), np.asarray(field.ours(transition)))  # type: ignore[misc]
-            for name, field in self.fields.items()
-        } | {
-            f"draws.{site}": (np.asarray(inputs["draws_used"][site]), np.asarray(used))
-            for site, used in transition.draws_used.items()
-        }
+        theirs, ours = self._sides(self._transition(state, inputs), inputs)
+        return {name: (np.asarray(theirs[name]), np.asarray(ours[name])) for name in theirs}
 
     def differs(self, name: str, theirs: np.ndarray, ours: np.ndarray) -> bool:
         """Whether two values of one field count as different."""
-        if name not in self.fields:  # the number of draws
-            return bool(theirs != ours)
-        compare = self.fields[name].compare
-        return bool(compare.mismatch(jnp.asarray(ours), jnp.asarray(theirs)))
+        return bool(self._wrong({name: jnp.asarray(theirs)}, {name: jnp.asarray(ours)})[name])
 
     # -- inputs
 
@@ -174,17 +184,31 @@ class Comparison:
             theirs["outcome.legal"] = np.ones(actions, bool)
         return theirs
 
+    def _sides(
+        self, transition: Transition, inputs: Mapping[str, Any]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """(reference's, ours) of every compared field and of the draws used, one instance."""
+        theirs, used = self._theirs(inputs), inputs["draws_used"]
+        names = {site: f"draws.{site}" for site in self.draw_sites}
+        return (
+            {name: jnp.asarray(theirs[name]) for name in self.fields}
+            | {name: jnp.asarray(used[site]) for site, name in names.items()},
+            {name: field.ours(transition) for name, field in self.fields.items()}  # type: ignore[misc]
+            | {name: transition.draws_used[site] for site, name in names.items()},
+        )
+
+    def _wrong(self, theirs: Mapping[str, Array], ours: Mapping[str, Array]) -> dict[str, Array]:
+        """bool [] a field: whether the two sides of `_sides` differ in it."""
+        return {
+            name: self.fields[name].compare.mismatch(ours[name], theirs[name])
+            if name in self.fields
+            else ours[name] != theirs[name]  # the number of draws
+            for name in theirs
+        }
+
     def _compare_one(self, state: Any, inputs: Mapping[str, Any]) -> tuple[Any, dict[str, Array]]:
         transition = self._transition(state, inputs)
-        theirs = self._theirs(inputs)
-        wrong = {
-            name: field.compare.mismatch(field.ours(transition), jnp.asarray(theirs[name]))  # type: ignore[misc]
-            for name, field in self.fields.items()
-        }
-        for site in self.draw_sites:
-            used = transition.draws_used[site]
-            wrong[f"draws.{site}"] = used != inputs["draws_used"][site]
-        return transition.state, wrong
+        return transition.state, self._wrong(*self._sides(transition, inputs))
 
     def _compare_resynchronised(self, inputs: dict[str, Any]) -> Any:
         def one(inputs: Mapping[str, Any]) -> dict[str, Array]:
@@ -196,6 +220,15 @@ class Comparison:
     def _compare_free(self, states: Any, inputs: dict[str, Any]) -> Any:
         states, wrong = jax.lax.scan(jax.vmap(self._compare_one), states, inputs)
         return states, *_summary(wrong)
+
+    def _trace(self, states: Any, inputs: dict[str, Any]) -> Any:
+        def one(state: Any, inputs: Mapping[str, Any]) -> Any:
+            transition = self._transition(state, inputs)
+            theirs, ours = self._sides(transition, inputs)
+            wrong = self._wrong(theirs, ours)
+            return transition.state, (theirs, ours, wrong, transition.state)
+
+        return jax.lax.scan(jax.vmap(one), states, inputs)[1]
 
     def _difference(self, bad: Array, by_field: Mapping[str, Array]) -> Difference:
         return Difference(np.asarray(bad), {k: int(v) for k, v in by_field.items() if v > 0})

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import hypothesis
-import jax
 import numpy as np
 from hypothesis import strategies as st
 
@@ -335,26 +334,22 @@ def replay(path: Path) -> dict[str, Any]:
     comparison, player = run._comparison(tape.variant)
     starts = {name: value[None] for name, value in tape.start.items()}
     recording, difference = player.play(starts, tape.actions[:, None])
-    states = comparison.synchronised(recording)
-    steps = []
-    for t in range(recording.num_steps):
-        state = jax.tree.map(lambda x: x[0], states)
-        values = comparison.values(state, recording, t)
-        steps.append(
-            {
-                "step": t,
-                "action": recording.action[t, 0].item(),
-                "fields": {
-                    name: {
-                        "reference": theirs.tolist(),
-                        "ours": ours.tolist(),
-                        "differs": comparison.differs(name, theirs, ours),
-                    }
-                    for name, (theirs, ours) in values.items()
-                },
-            }
-        )
-        states = comparison.free_running(states, recording.instance(0, t, t + 1))[0]
+    trace = comparison.trace(comparison.synchronised(recording), recording)
+    steps = [
+        {
+            "step": t,
+            "action": recording.action[t, 0].item(),
+            "fields": {
+                name: {
+                    "reference": trace.reference[name][t, 0].tolist(),
+                    "ours": trace.ours[name][t, 0].tolist(),
+                    "differs": bool(differs[t, 0]),
+                }
+                for name, differs in trace.differs.items()
+            },
+        }
+        for t in range(recording.num_steps)
+    ]
     return {
         "holds": difference.count == 0,
         "env": suite.name,
