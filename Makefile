@@ -39,7 +39,7 @@ apt = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help demo test lint notebooks wheel bench-gpu verify-long clean chromium torch
+.PHONY: help demo test lint notebooks wheel bench-gpu figures verify-long clean chromium torch
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ bench-gpu: $(INSTALLED)  ## measure on the accelerator of this machine, into not
 	    exit 2; }
 	$(SIMLIFT) bench pong --batch $(BATCHES) --out-dir notebooks/results
 
+figures: $(INSTALLED)  ## write README's tables from notebooks/results
+	$(PY) -m simlift.train.throughput_report README.md notebooks/results
+
 verify-long: $(INSTALLED)  ## ten million compared transitions of Pong, and the slow tests
 	$(SIMLIFT) verify pong --episodes 2000 --seed 12345 --out build/verify-long
 	$(PY) -m pytest -n auto --dist worksteal -m slow
@@ -102,4 +105,4 @@ chromium:
 torch: $(INSTALLED)
 	@[ -z "$(TORCH)" ] || $(PY) -c 'import torch' 2>/dev/null || \
 	    $(PY) -m pip install -q '$(TORCH_WHEEL)' || \
-	    echo "pip finds no $(TORCH_WHEEL) (https://download.pytorch.org/whl/cpu has it): its test skips"
+	    echo "pip finds no $(TORCH_WHEEL): the test of tensor sharing skips"

@@ -158,6 +158,8 @@ class Suite:
     draws: Callable[[DrawLog], tuple[Any, Any]]
     """The reference's log [B] -> (draws of the step, draws of its reset), numpy with axis [B]."""
     reset_draws_used: Mapping[str, int]
+    score: Callable[[Snapshot, np.ndarray], np.ndarray]
+    """(snapshot right after the step that ended an episode, returns [B]) -> its score [B]."""
     policies: Callable[[Variant], Mapping[str, Policy]]
     scenarios: Sequence[Scenario] = ()
     properties: Sequence[Property] = ()

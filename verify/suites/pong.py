@@ -245,6 +245,7 @@ def suite() -> Suite:
         state=state,
         draws=draws,
         reset_draws_used={"serve": 1},
+        score=lambda snapshot, returns: snapshot["log_score"],
         policies=policies,
         scenarios=SCENARIOS,
         properties=PROPERTIES,

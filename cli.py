@@ -1,0 +1,413 @@
+"""The command line: `simlift COMMAND --help`.
+
+Exit codes: 0, it holds; 1, it does not; 2, it could not be run, and one line says what is missing.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import rich.progress
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from .envs.registry import list_environments, make
+from .references.core import ReferenceUnavailable
+from .references.pong import VectorPong, random_play
+from .train import (
+    CheckpointError,
+    RunOptions,
+    TrainingError,
+    load_policy,
+    throughput,
+    throughput_report,
+)
+from .train import run as training
+from .train.presets import PRESETS
+from .verify import runner
+from .verify.play import play_in_reference, summary
+from .verify.report import write_report
+from .verify.suite import Suite, SuiteError, Variant
+from .verify.suites import get_suite, list_suites
+from .verify.tape import write_atomically
+
+HOLDS, FAILS, CANNOT = 0, 1, 2
+EXPECTED = (ReferenceUnavailable, CheckpointError, TrainingError, SuiteError, ValueError, OSError)
+
+Environment = Annotated[str, tyro.conf.Positional]
+
+
+class Screen:
+    """What a person reads. With --json it goes to standard error, and the JSON alone to output."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        console = Console(stderr=as_json)
+        # A file or a pipe has no width of its own: tables are not folded for it.
+        self.console = console if console.is_terminal else Console(stderr=as_json, width=200)
+
+    def finish(self, result: dict[str, Any] | list[Any], holds: bool = True) -> int:
+        if self.as_json:
+            sys.stdout.write(json.dumps(result) + "\n")
+        return HOLDS if holds else FAILS
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Callable[[str, float], None]]:
+        """A bar; call what it gives with (what is being done, how much of it is done: 0 .. 1)."""
+        with rich.progress.Progress(
+            rich.progress.TextColumn("{task.description:<44}"),
+            rich.progress.BarColumn(),
+            rich.progress.TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+        ) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda what, done: bar.update(task, description=what, completed=done)
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """The environments that there are, and what can be done with each.
+
+    Example: simlift list
+    """
+
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+    def run(self, screen: Screen) -> int:
+        """Print the table."""
+        short = {preset.env: name for name, ps in PRESETS.items() for preset in ps.values()}
+        rows = [
+            {
+                "env": short.get(name, name),
+                "name": name,
+                "version": make(name)[0].version,
+                "verify": short.get(name) in list_suites(),
+                "presets": sorted(PRESETS.get(short.get(name, ""), {})),
+            }
+            for name in list_environments()
+        ]
+        table = Table("env", "make(...)", "version", "verified against", "train presets")
+        for row in rows:
+            suite = get_suite(row["env"]) if row["verify"] else None
+            against = f"{suite.reference_name} {suite.reference_version}" if suite else "-"
+            presets = ", ".join(row["presets"])
+            table.add_row(row["env"], row["name"], str(row["version"]), against, presets)
+        if not screen.as_json:
+            screen.console.print(table)
+        return screen.finish({"environments": rows})
+
+
+@dataclasses.dataclass(frozen=True)
+class Verify:
+    """Compare an environment with its reference, level by level, and write a report.
+
+    Example: simlift verify pong --episodes 2000 --seed 12345 --json
+    """
+
+    env: Environment
+    """An environment with a suite: pong."""
+    episodes: int = 200
+    """Whole games for each variant, spread over its policies."""
+    seed: int = 0
+    """Of everything random on both sides."""
+    levels: tuple[str, ...] = runner.LEVELS
+    """Of L0 (hazards), L1 (properties), L2 (scenarios), L3 (rollouts: E2 and E3)."""
+    out: Path | None = None
+    """Folder for report.html and result.json; runs/verify-ENV by default."""
+    bank: Path | None = None
+    """Folder of the regression bank; by default the package's own."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+    def run(self, screen: Screen) -> int:
+        """Verify, write both files, and show the table of levels."""
+        suite = get_suite(self.env)
+        out = self.out or Path("runs") / f"verify-{self.env}"
+        bank = self.bank or (runner.BANK if writable(runner.BANK) else out / "regressions")
+        options = runner.Options(
+            episodes=self.episodes, seed=self.seed, levels=self.levels, bank=bank
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        with screen.progress() as progress:
+            result = runner.verify(suite, options, progress)
+            progress("report", 1.0)
+            report = write_report(suite, result, out / "report.html")
+        result["report"] = str(report)
+        write_atomically(out / "result.json", json.dumps(result, indent=1))
+        if not screen.as_json:
+            show_verification(screen.console, result)
+        return screen.finish(result, result["holds"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """Play a kept divergence on both sides, step by step.
+
+    Example: simlift replay verify/regressions/pong/0123456789ab.json
+    """
+
+    tape: Annotated[Path, tyro.conf.Positional]
+    """A tape that `simlift verify` wrote."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+    def run(self, screen: Screen) -> int:
+        """Show each step's fields, those that differ first."""
+        result = runner.replay(self.tape)
+        if not screen.as_json:
+            for step in result["steps"]:
+                table = Table("field", "reference", "ours", title=f"step {step['step']}")
+                fields = sorted(step["fields"].items(), key=lambda item: not item[1]["differs"])
+                for name, value in fields:
+                    style = "bold red" if value["differs"] else ""
+                    both = str(value["reference"]), str(value["ours"])
+                    table.add_row(name, *both, style=style)
+                screen.console.print(table)
+            screen.console.print(f"{result['mismatches']} of {len(result['steps'])} steps differ")
+        return screen.finish(result, result["holds"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train with PPO, then play whole episodes, also in the reference where there is one.
+
+    Example: simlift train pong --preset full --seed 0 --out runs/pong
+    """
+
+    env: Environment = "pong"
+    """An environment with presets (pong), or any name that `make` knows."""
+    preset: str = "full"
+    """One of the environment's presets; `simlift list` shows them."""
+    out: Path | None = None
+    """Folder of the run; by default runs/ENV-PRESET-SEED, or the one that is resumed."""
+    resume: Path | None = None
+    """A run or checkpoint to continue, exactly as if it had never stopped."""
+    seed: int = 0
+    """Seed of the (first) run."""
+    num_seeds: int = 1
+    """Runs trained side by side, with seed, seed + 1, ..."""
+    total_steps: int | None = None
+    """Environment steps, instead of the preset's."""
+    tensorboard: bool = False
+    """Also write TensorBoard event files."""
+    eval_episodes: int = 128
+    """Whole episodes at the end, on each side."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+    def run(self, screen: Screen) -> int:
+        """Train and evaluate; everything lands in the run's folder."""
+        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del options["json"]
+        result = training.run(RunOptions(**options), screen.console)
+        result["reference"] = evaluate_in_reference(result, self.eval_episodes, self.seed)
+        write_atomically(Path(result["out"]) / "summary.json", json.dumps(result, indent=1))
+        if not screen.as_json:
+            show_training(screen.console, result)
+        return screen.finish(result)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Measure steps per second beside the reference on the same machine in the same minutes.
+
+    Example: simlift bench pong --batch 1024,4096,65536 --out bench.json
+    """
+
+    env: Environment = "pong"
+    """An environment with a benchmark: pong."""
+    batch: str = "1024,4096,65536"
+    """Environments side by side, a list with commas."""
+    what: str = ",".join(throughput.KINDS)
+    """Of env (random legal actions), rollout (a policy acts), ppo (it also learns)."""
+    frameskip: str = "1,8"
+    """Frames a step, a list with commas."""
+    repeats: int = 5
+    """Timed runs of a figure; the median counts."""
+    quick: bool = False
+    """Rough figures within a minute."""
+    out: Path | None = None
+    """File for the result."""
+    out_dir: Path | None = None
+    """Folder for the result, named after the device, instead of `out`."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+    def run(self, screen: Screen) -> int:
+        """Measure and show the table."""
+        if self.env != "pong":
+            raise ValueError(f"there is no benchmark for {self.env!r}; there is pong")
+        jax.config.update("jax_num_cpu_devices", cores())
+        frameskips = numbers(self.frameskip)
+        make_options = throughput.BenchOptions.quick if self.quick else throughput.BenchOptions
+        changes: dict[str, Any] = {} if self.quick else {"batches": numbers(self.batch)}
+        if not self.quick:
+            changes["repeats"] = self.repeats
+        options = make_options(
+            variants=tuple({"frameskip": n} for n in frameskips),
+            what=tuple(self.what.split(",")),
+            **changes,
+        )
+        try:
+            peers = pong_peers(frameskips)
+        except ReferenceUnavailable as error:
+            screen.console.print(f"measuring without the peer: {error}", markup=False)
+            peers = []
+        with screen.progress() as progress:
+            result = throughput.run(
+                options,
+                peers,
+                lambda done, total, what: progress(what, done / total),
+            )
+        if path := self.out or (self.out_dir and self.out_dir / result_name(self.env, result)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            throughput.write(result, path)
+        if not screen.as_json:
+            screen.console.print(throughput_report.table(result))
+        return screen.finish(result)
+
+
+COMMANDS = {
+    "list": List,
+    "verify": Verify,
+    "replay": Replay,
+    "train": Train,
+    "bench": Bench,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    command = tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        args=arguments,
+        prog="simlift",
+        description="Slow simulators lifted onto the accelerator, and proved to be the same.",
+    )
+    screen = Screen(command.json)
+    try:
+        return command.run(screen)
+    except EXPECTED as error:
+        if os.environ.get("SIMLIFT_DEBUG"):
+            traceback.print_exc()
+        sys.stderr.write(f"simlift: {' '.join(str(error).split())}\n")
+        return CANNOT
+    except KeyboardInterrupt:
+        sys.stderr.write("simlift: interrupted\n")
+        return 130
+
+
+# -- parts
+
+
+def show_verification(console: Console, result: dict[str, Any]) -> None:
+    """The rows of each level added up, then every story."""
+    table = Table("level", "rows", "compared", "mismatches", "seconds")
+    for level in dict.fromkeys(row["level"] for row in result["levels"]):
+        rows = [row for row in result["levels"] if row["level"] == level]
+        sums = [sum(row[key] for row in rows) for key in ("count", "mismatches", "seconds")]
+        table.add_row(level, str(len(rows)), f"{sums[0]:,}", f"{sums[1]:,}", f"{sums[2]:.1f}")
+    console.print(table)
+    for row in result["levels"]:
+        for line in row["what"]:
+            console.print(f"{row['level']} {row['variant']} {row['policy']}: {line}", markup=False)
+    for story in result["divergences"]:
+        console.print(runner.Story(**story).text(), markup=False)
+    reference = f"{result['reference']['name']} {result['reference']['version']}"
+    if result["holds"]:
+        claim = result["claim"]
+        bound = claim["mismatch_rate_at_most"]
+        said = f"claim {claim['class']}" if claim["class"] else "no claim without L3"
+        said += f", at most {bound:.1e} of transitions differ (95 %)" if bound else ""
+        console.print(
+            f"{result['env']} equals {reference} on {result['compared']:,} transitions: {said}"
+        )
+    else:
+        console.print(f"{result['env']} differs from {reference}")
+    console.print(f"report: {result['report']}", soft_wrap=True)
+
+
+def show_training(console: Console, result: dict[str, Any]) -> None:
+    """Where the run lies, how fast it was, and how well it plays on both sides."""
+    console.print(f"{result['steps']:,} steps in {result['seconds']:.1f} s: {result['out']}")
+    console.print(f"score in JAX: {result['score_mean']:+.2f}")
+    if result["reference"]:
+        played = result["reference"]
+        console.print(f"score in {played['name']}: {played['score']['mean']:+.2f}")
+
+
+def evaluate_in_reference(
+    result: dict[str, Any], episodes: int, seed: int
+) -> dict[str, Any] | None:
+    """The first trained policy in the reference itself; None for an environment without one."""
+    recipe = json.loads((Path(result["out"]) / "config.json").read_text())
+    names = {preset.env: name for name, presets in PRESETS.items() for preset in presets.values()}
+    if names.get(recipe["env"]) not in list_suites():
+        return None
+    suite: Suite = get_suite(names[recipe["env"]])
+    policy = load_policy(result["checkpoint"])
+    variant = Variant("trained", recipe["env_kwargs"])
+    played = play_in_reference(suite, variant, policy, episodes, seed)
+    return {
+        "name": suite.reference_name,
+        "version": suite.reference_version,
+        "score": summary(played.scores),
+        "return": summary(played.returns),
+    }
+
+
+def pong_peers(frameskips: Sequence[int]) -> list[throughput.Peer]:
+    """PufferLib's own C, on one core and on all of them. Raises ReferenceUnavailable."""
+    VectorPong(1).close()
+    return [
+        throughput.Peer(
+            name="pong.h (C, -O2)",
+            run=lambda envs, steps, threads=threads, frameskip=frameskip: random_play(
+                envs, steps, threads=threads, frameskip=frameskip
+            ),
+            cores=threads,
+            variant={"frameskip": frameskip},
+        )
+        for frameskip in frameskips
+        for threads in sorted({1, cores()})
+    ]
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Positive integers from a list with commas; ValueError says what is wrong."""
+    try:
+        values = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a list of integers such as 1024,4096") from error
+    return values
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def result_name(env: str, result: dict[str, Any]) -> str:
+    """pong-nvidia-h200.json"""
+    device = "".join(c if c.isalnum() else "-" for c in result["machine"]["device"].lower())
+    return f"{env}-{'-'.join(filter(None, device.split('-')))}.json"
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be put into `folder`, which may not exist yet."""
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,172 @@
+"""The commands: exit codes, one line for bad input, one JSON object for --json."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+
+from simlift import cli
+from simlift.envs.pong import Pong
+from simlift.verify.suites import get_suite
+
+RESULT_KEYS = {"holds", "env", "claim", "compared", "mismatches", "levels", "seeds", "reference"}
+ROW_KEYS = {"level", "policy", "count", "mismatches", "seconds"}
+BENCH_KEYS = {"env", "what", "batch", "policy", "steps_per_s", "peer", "ratio", "compile_s"}
+
+
+def simlift(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own, as a user starts it."""
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+    return subprocess.run(
+        [sys.executable, "-c", "from simlift.cli import main; raise SystemExit(main())"]
+        + list(arguments),
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def cannot(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line of a command that could not be run."""
+    assert cli.main(arguments) == cli.CANNOT
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("simlift: ")
+    return lines[0]
+
+
+def test_list_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", "--json"]) == cli.HOLDS
+    listed = json.loads(capsys.readouterr().out)["environments"]
+    pong = next(row for row in listed if row["name"] == "PufferPong-v0")
+    assert pong["env"] == "pong" and pong["verify"] and "full" in pong["presets"]
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"Example: simlift {command}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_misspelt_flag_is_told_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["verify", "pong", "--episode", "3"])
+    assert stop.value.code == cli.CANNOT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["verify", "pung"], "there is no suite for 'pung'"),
+        (["verify", "pong", "--episodes", "0"], "must be at least 1"),
+        (["verify", "pong", "--seed", "-1"], "seed=-1"),
+        (["verify", "pong", "--levels", "L9"], "unknown levels ['L9']"),
+        (["train", "pung"], "did you mean 'pong'?"),
+        (["train", "pong", "--preset", "best"], "it has ['continuous', 'demo', 'full', 'gru']"),
+        (["train", "pong", "--resume", "nowhere"], "nowhere"),
+        (["bench", "pung"], "there is no benchmark for 'pung'"),
+        (["bench", "pong", "--batch", "1k"], "not a list of integers"),
+        (["replay", "nowhere.json"], "there is no tape at nowhere.json"),
+    ],
+)
+def test_bad_input_is_one_line_that_names_the_remedy(
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in cannot(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corrupt_tape_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    tape = tmp_path / "tape.json"
+    tape.write_text('{"format": 1, "suite": "pong", "var')
+    assert "is not a readable tape" in cannot(capsys, "replay", str(tape))
+
+
+@pytest.mark.reference
+def test_verify_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
+    ran = simlift("verify", "pong", "--episodes", "5", "--seed", "7", "--json", cwd=tmp_path)
+    assert ran.returncode == cli.HOLDS, ran.stderr
+    result = json.loads(ran.stdout)
+    assert result.keys() >= RESULT_KEYS
+    assert result["holds"] and result["mismatches"] == 0 and result["seeds"] == [7]
+    assert result["claim"]["class"] == "E3"
+    assert result["claim"]["mismatch_rate_at_most"] == 3 / result["compared"]
+    assert all(row.keys() >= ROW_KEYS for row in result["levels"])
+    assert {row["level"] for row in result["levels"]} >= {"L0", "L1", "L2", "L3 E2", "L3 E3"}
+    assert result["reference"] == {"name": "pufferlib-pong", "version": "3.0.0"}
+    assert Path(tmp_path / result["report"]).is_file()
+
+
+class SlowPaddle(Pong):
+    """The opponent is let through sooner: max_score is off by one."""
+
+    def transition(self, state, action, draws, params):  # type: ignore[no-untyped-def]
+        return super().transition(
+            state, action, draws, params.replace(max_score=params.max_score - jnp.int32(1))
+        )
+
+
+@pytest.mark.reference
+def test_verify_that_does_not_hold_exits_with_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = get_suite("pong")
+
+    def faulty(variant):  # type: ignore[no-untyped-def]
+        env, params = suite.environment(variant)
+        return SlowPaddle(**variant.config), params
+
+    one = dataclasses.replace(suite, environment=faulty, variants=suite.variants[:1])
+    monkeypatch.setattr(cli, "get_suite", lambda name: one)
+    code = cli.main(
+        ["verify", "pong", "--episodes", "5", "--levels", "L3", "--json"]
+        + ["--out", str(tmp_path / "out"), "--bank", str(tmp_path / "bank")]
+    )
+    result = json.loads(capsys.readouterr().out)
+    assert code == cli.FAILS and not result["holds"]
+    story = result["divergences"][0]
+    assert story["field"] == "outcome.terminated" or "terminated" in str(story["by_field"])
+    assert len(story["actions"]) <= 20
+    assert Path(story["tape"]).is_file() and Path(story["test"]).is_file()
+
+    assert cli.main(["replay", story["tape"], "--json"]) == cli.HOLDS  # the real one has no fault
+    assert json.loads(capsys.readouterr().out)["mismatches"] == 0
+
+
+@pytest.mark.reference
+def test_train_plays_in_the_reference_too(tmp_path: Path) -> None:
+    arguments = ["--total-steps", "65536", "--eval-episodes", "4", "--out", "run", "--json"]
+    ran = simlift("train", "pong", "--preset", "demo", *arguments, cwd=tmp_path)
+    assert ran.returncode == cli.HOLDS, ran.stderr
+    result = json.loads(ran.stdout)
+    assert result["reference"]["score"]["episodes"] == 4
+    assert -21 <= result["reference"]["score"]["mean"] <= 21
+    assert json.loads((tmp_path / "run" / "summary.json").read_text()) == result
+
+
+@pytest.mark.reference
+def test_bench_writes_what_it_says(tmp_path: Path) -> None:
+    arguments = ["--quick", "--what", "env", "--frameskip", "1", "--out-dir", "results", "--json"]
+    ran = simlift("bench", "pong", *arguments, cwd=tmp_path)
+    assert ran.returncode == cli.HOLDS, ran.stderr
+    result = json.loads(ran.stdout)
+    assert result.keys() >= {"machine", "versions", "rows"}
+    for row in result["rows"]:
+        assert row.keys() >= BENCH_KEYS | {"state_bytes", "peak_bytes"}
+        assert row["steps_per_s"] > 0 and row["ratio"] > 0 and "pong.h" in row["peer"]
+    (written,) = (tmp_path / "results").glob("pong-*.json")
+    assert json.loads(written.read_text()) == result
