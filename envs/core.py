@@ -17,7 +17,7 @@ params), the auto-reset policies, snapshots and the checks of what a caller hand
 
 import abc
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 import jax
@@ -197,17 +197,18 @@ class Simulator(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
     def _step(self, key: Array, state: StateT, action: Array, params: ParamsT) -> Any:
         key_draws, key_reset = jax.random.split(key)
         draws = self.sample_draws(key_draws, state, action, params)
-        final_state, outcome = self.transition(state, action, draws, params)
-        done = outcome.terminated | self.is_truncated(final_state, params)
-        match self.auto_reset:
-            case "select":
-                fresh = self.initial(self.sample_reset_draws(key_reset, params), params)
-                next_state = select(done, fresh, final_state)
-            case "pool":
-                next_state = self._pool_reset(key_reset, done, final_state, params)
-            case _:
-                next_state = final_state
-        return self._conclude(final_state, outcome, next_state, params)
+
+        def restart(done: Array, final_state: StateT) -> StateT:
+            match self.auto_reset:
+                case "select":
+                    fresh = self.initial(self.sample_reset_draws(key_reset, params), params)
+                    return select(done, fresh, final_state)
+                case "pool":
+                    return self._pool_reset(key_reset, done, final_state, params)
+                case _:
+                    return final_state
+
+        return self._advance(state, action, draws, params, restart)[0]
 
     def step_with_draws(
         self, state: StateT, action: Array, draws: DrawsT, reset_draws: DrawsT, params: ParamsT
@@ -216,19 +217,32 @@ class Simulator(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
 
         ``info`` carries `final_state` and `draws_used` besides what `step` reports.
         """
-        final_state, outcome = self.transition(state, action, draws, params)
-        done = outcome.terminated | self.is_truncated(final_state, params)
-        next_state = select(done, self.initial(reset_draws, params), final_state)
-        *result, info = self._conclude(final_state, outcome, next_state, params)
-        return (*result, info | {"final_state": final_state, "draws_used": outcome.draws_used})
 
-    def _conclude(
-        self, final_state: StateT, outcome: Outcome, next_state: StateT, params: ParamsT
-    ) -> Any:
+        def restart(done: Array, final_state: StateT) -> StateT:
+            return select(done, self.initial(reset_draws, params), final_state)
+
+        (*result, info), verified = self._advance(state, action, draws, params, restart)
+        return (*result, info | verified)
+
+    def _advance(
+        self,
+        state: StateT,
+        action: Array,
+        draws: DrawsT,
+        params: ParamsT,
+        restart: Callable[[Array, StateT], StateT],
+    ) -> tuple[Any, dict[str, Any]]:
+        """What every step does: transition, `restart(done, final_state)`, observe.
+
+        Returns (the six values of `step`, what only verification asks for).
+        """
+        final_state, outcome = self.transition(state, action, draws, params)
         truncated = self.is_truncated(final_state, params)
+        next_state = restart(outcome.terminated | truncated, final_state)
         info = {**outcome.info, "final_observation": self.observe(final_state, params)}
         observation = self.observe(next_state, params)
-        return observation, next_state, outcome.reward, outcome.terminated, truncated, info
+        result = observation, next_state, outcome.reward, outcome.terminated, truncated, info
+        return result, {"final_state": final_state, "draws_used": outcome.draws_used}
 
     def _pool_reset(self, key: Array, done: Array, state: StateT, params: ParamsT) -> StateT:
         """Replace finished episodes out of a small pool of fresh states.
