@@ -60,7 +60,7 @@ def quick_bench(folder):
         ]
     except ReferenceUnavailable as reason:
         print(f"without the C program: {reason}")
-    options = throughput.BenchOptions.quick(batches=(256, 4096), policies=("mlp",))
+    options = throughput.BenchOptions.quick()
     throughput.write(throughput.run(options, peers), folder / "quick.json")
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from ..envs.core import Environment, state_bytes
 from ..envs.registry import make
 from . import machine
+from .equality import compare_devices
 from .workloads import POLICIES, Program, Work, compile_work, env_work, ppo_work, rollout_work
 
 KINDS = ("env", "rollout", "ppo")
@@ -78,8 +79,9 @@ class BenchOptions:
     @classmethod
     def quick(cls, **changes: Any) -> "BenchOptions":
         """Small enough for a test or a notebook; the figures are rough."""
-        small = {"batches": (256, 4096), "ppo_batches": (64,), "repeats": 3, "seconds": 0.05}
-        return cls(**{**small, "steps_per_call": 2**16, **changes})
+        small: dict[str, Any] = {"batches": (1024, 16384), "ppo_batches": (256,)}
+        small |= {"policies": ("mlp",), "repeats": 3, "seconds": 0.1, "steps_per_call": 2**18}
+        return cls(**(small | changes))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,9 +149,14 @@ def run(
     core, against the peers that use one, and on all of them, against the others. To use all of
     them, JAX has to see several devices: set `jax_num_cpu_devices` before it first computes.
     An accelerator is compared with the peer that uses the most cores.
-    Raises ValueError for an unknown environment or variant, or a batch that the devices cannot
-    share evenly.
+    Raises ValueError for an unknown environment or variant, for a batch that the devices cannot
+    share evenly, and where JAX was told not to use the processor.
     """
+    # First, because figures of a program that computes something else are worth nothing.
+    equality = [
+        {"variant": dict(variant), **compare_devices(*make(options.env, **variant))}
+        for variant in options.variants
+    ]
     host = machine.describe()
     accelerator = host["platform"] != "cpu"
     if accelerator:
@@ -168,10 +175,7 @@ def run(
         "commit": machine.commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "prng": options.prng,
-        "equality": [
-            {"variant": dict(v), **compare_devices(*make(options.env, **v), seed=options.seed)}
-            for v in options.variants
-        ],
+        "equality": equality,
         "rows": [dataclasses.asdict(row) for row in rows],
     }
 
@@ -339,49 +343,6 @@ def _long_enough(play: Callable[[int], float], seconds: float) -> int:
     while (taken := min(play(number), play(number))) < seconds / 4:
         number *= 4
     return max(1, round(number * seconds / taken))
-
-
-def compare_devices(
-    env: Environment, params: Any, *, num_envs: int = 64, num_steps: int = 256, seed: int = 0
-) -> dict[str, Any]:
-    """The same keys and actions on the first processor device and on the last default device.
-
-    Returns how many numbers were `compared` (observations, rewards, ends and states of every step)
-    and how many of them are `mismatches`: speed is worth nothing where this is not 0. `devices`
-    names the two; on a machine with one device both are the same.
-    """
-    keys = jax.random.split(jax.random.key(seed), (2, num_steps, num_envs))
-    actions = jax.vmap(jax.vmap(env.action_space(params).sample))(keys[0])
-
-    @jax.jit
-    def play(keys: Any, actions: Any, params: Any) -> Any:
-        def step(state: Any, inputs: Any) -> tuple[Any, Any]:
-            key, action = inputs
-            observation, state, reward, terminated, truncated, _ = jax.vmap(
-                env.step, (0, 0, 0, None)
-            )(key, state, action, params)
-            return state, (observation, state, reward, terminated, truncated)
-
-        first, state = jax.vmap(env.reset, (0, None))(keys[0], params)
-        return first, jax.lax.scan(step, state, (keys, actions))[1]
-
-    devices = (jax.devices("cpu")[0], jax.devices()[-1])
-    here, there = (
-        jax.device_get(play(*jax.device_put((keys[1], actions, params), device)))
-        for device in devices
-    )
-    pairs = list(zip(jax.tree.leaves(here), jax.tree.leaves(there), strict=True))
-    return {
-        "devices": [str(device) for device in devices],
-        "compared": sum(a.size for a, _ in pairs),
-        "mismatches": sum(_count_different(a, b) for a, b in pairs),
-    }
-
-
-def _count_different(a: np.ndarray, b: np.ndarray) -> int:
-    """Numbers that differ in any bit."""
-    bits = np.dtype(f"u{a.dtype.itemsize}")
-    return int(np.count_nonzero(a.view(bits) != b.view(bits)))
 
 
 def write(result: Mapping[str, Any], path: str | os.PathLike[str]) -> None:

@@ -15,7 +15,7 @@ from jax.extend.core import jaxprs_in_params
 from rich.console import Console
 
 from simlift.envs import make, state_bytes
-from simlift.train import machine, throughput, throughput_report, workloads
+from simlift.train import equality, machine, throughput, throughput_report, workloads
 from simlift.train.throughput import BenchOptions, Peer
 
 SMALL: dict[str, Any] = {"batches": (64,), "ppo_batches": (16,), "repeats": 2, "seconds": 0.001}
@@ -100,8 +100,18 @@ def test_devices_agree(result: dict[str, Any]) -> None:
 def test_a_flipped_bit_is_a_mismatch() -> None:
     a = np.array([0.0, 1.0, np.nan], np.float32)
     b = np.array([-0.0, 1.0, np.nan], np.float32)
-    assert throughput._count_different(a, a.copy()) == 0
-    assert throughput._count_different(a, b) == 1
+    assert equality._count_different(a, a.copy()) == 0
+    assert equality._count_different(a, b) == 1
+
+
+def test_comparison_needs_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_backend(*_: Any) -> None:
+        raise RuntimeError("Unknown backend cpu")
+
+    env, params = make("PufferPong-v0")
+    monkeypatch.setattr(jax, "devices", no_backend)
+    with pytest.raises(ValueError, match=r"set JAX_PLATFORMS=\w+,cpu"):
+        equality.compare_devices(env, params)
 
 
 def test_out_of_memory_becomes_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +140,7 @@ def test_progress_counts_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         throughput, "_measure", lambda case, *_: throughput.Row(**_row(what=case.what))
     )
     seen: list[tuple[int, int]] = []
-    options = BenchOptions.quick(**SMALL, what=("rollout",))
+    options = BenchOptions.quick(**SMALL, what=("rollout",), policies=("mlp", "gru"))
     result = throughput.run(options, progress=lambda done, total, _: seen.append((done, total)))
     assert seen == [(n, 2) for n in range(3)]
     assert len(result["rows"]) == 2
