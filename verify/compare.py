@@ -85,9 +85,10 @@ class Comparison:
 
     def trace(self, states: Any, recording: Recording) -> Trace:
         """E3 from `states` [B], keeping all that both sides said instead of only what differs."""
-        *sides, ours = jax.device_get(self._traced(states, self._inputs(recording)))
+        *sides, states = jax.device_get(self._traced(states, self._inputs(recording)))
         names = [*self.fields, *(f"draws.{site}" for site in self.draw_sites)]  # jit sorts them
-        return Trace(*({name: side[name] for name in names} for side in sides), states=ours)
+        reference, ours, differs = ({name: side[name] for name in names} for side in sides)
+        return Trace(reference, ours, differs, states)
 
     def reset_difference(self, states: Any, recording: Recording, first: Outcome) -> int:
         """How many instances differ right after the reset, in state or observation."""
