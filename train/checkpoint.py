@@ -2,7 +2,7 @@
 
     <run>/checkpoints/update_00000120/
         state/       every array of the runner state by name (orbax)
-        meta.json    what the run was made of, and a digest of the arrays
+        meta.json    what the run was made of, and a digest of every file in state/
 
 A checkpoint is written under a temporary name and then renamed, which is one operation of the file
 system. Whatever goes wrong before that leaves the previous checkpoint as the latest.
@@ -40,17 +40,19 @@ def save_checkpoint(run: Path, state: Any, meta: Mapping[str, Any], *, keep: int
     directory = run.absolute() / SUBDIRECTORY
     final = directory / f"{PREFIX}{meta['update']:08d}"
     temporary = directory / f"{TEMPORARY}{final.name}"
+    replaced = directory / f"{TEMPORARY}over_{final.name}"
     arrays = to_arrays(state)
     try:
         for leftover in directory.glob(f"{TEMPORARY}*"):  # of a run that was killed while writing
             shutil.rmtree(leftover)
         temporary.mkdir(parents=True)
         write_arrays(temporary / "state", arrays)
-        document = {**meta, "format": FORMAT, "digest": digest(arrays)}
+        document = {**meta, "format": FORMAT, "files": digests(temporary / "state")}
         (temporary / "meta.json").write_text(json.dumps(document, indent=2) + "\n")
         if final.exists():
-            shutil.rmtree(final)
+            os.replace(final, replaced)
         os.replace(temporary, final)
+        shutil.rmtree(replaced, ignore_errors=True)
         for old in list_checkpoints(directory)[:-keep]:
             shutil.rmtree(old)
     except Exception as error:  # orbax and tensorstore raise many kinds; all mean the same here
@@ -77,7 +79,9 @@ def load_checkpoint(path: Path, template: Any) -> Any:
     damaged, or of another form.
     """
     path = find_checkpoint(path)
-    expected = read_meta(path)["digest"]
+    # Before orbax looks at them: a read that fails half-way leaves its other reads hanging.
+    if digests(path / "state") != read_meta(path)["files"]:
+        raise damaged(path, "its files are not those that were saved")
     try:
         with ocp.PyTreeCheckpointer() as checkpointer:
             arrays = dict(checkpointer.restore(path / "state"))
@@ -91,8 +95,6 @@ def load_checkpoint(path: Path, template: Any) -> Any:
     for name, leaf in shapes.items():
         if 0 in leaf.shape:
             arrays[name] = np.zeros(leaf.shape, leaf.dtype)
-    if digest(arrays) != expected:
-        raise damaged(path, "its arrays are not those that were saved")
     for name in sorted(arrays.keys() | shapes.keys()):
         found, wanted = (describe(tree.get(name)) for tree in (arrays, shapes))
         if found != wanted:
@@ -110,7 +112,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     try:
         meta = json.loads((path / "meta.json").read_text())
         found = meta["format"]
-        meta["digest"], meta["update"]
+        meta["files"], meta["update"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise damaged(path, f"meta.json cannot be read ({first_line(error)})") from error
     if found != FORMAT:
@@ -171,13 +173,13 @@ def from_array(array: np.ndarray, like: Any) -> Any:
     return jax.random.wrap_key_data(jnp.asarray(array), impl=kind)
 
 
-def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of all names, shapes, dtypes and bytes."""
-    result = hashlib.sha256()
-    for name in sorted(arrays):
-        result.update(f"{name}: {describe(arrays[name])}\n".encode())
-        result.update(np.ascontiguousarray(arrays[name]).tobytes())
-    return result.hexdigest()
+def digests(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file below, by its path there."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    return {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def describe(leaf: Any) -> str:

@@ -70,7 +70,7 @@ class TensorBoardLog:
         if seed not in self._writers:
             self._writers[seed] = self._module.SummaryWriter(str(self._directory / f"seed_{seed}"))
         for name, value in row.items():
-            if name not in ("update", "seed", "steps"):
+            if name not in ("update", "seed", "steps") and value == value:  # no NaN
                 self._writers[seed].add_scalar(name, value, int(row["steps"]))
 
     def close(self) -> None:

