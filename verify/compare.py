@@ -59,7 +59,7 @@ class Comparison:
         self.fields = suite.compared_fields()
         self._resynchronised = jax.jit(self._compare_resynchronised)
         self._free = jax.jit(self._compare_free)
-        self._traced = jax.jit(self._trace)
+        self._traced = jax.jit(jax.vmap(self._trace_one))
 
     # -- what callers use
 
@@ -75,7 +75,11 @@ class Comparison:
 
     def synchronised(self, recording: Recording) -> Any:
         """Our states [B], made out of the reference's at the start of a recording."""
-        before = {k: jnp.asarray(v[0]) for k, v in self._used(recording.snapshots).items()}
+        return self.restored({name: value[0] for name, value in recording.snapshots.items()})
+
+    def restored(self, snapshots: Mapping[str, np.ndarray]) -> Any:
+        """Our states [B], made out of the reference's fields [B, ...]."""
+        before = {name: jnp.asarray(value) for name, value in self._used(snapshots).items()}
         return jax.vmap(self.suite.state, in_axes=(0, None))(before, self.params)
 
     def free_running(self, states: Any, recording: Recording) -> tuple[Any, Difference]:
@@ -85,10 +89,14 @@ class Comparison:
 
     def trace(self, states: Any, recording: Recording) -> Trace:
         """E3 from `states` [B], keeping all that both sides said instead of only what differs."""
-        *sides, states = jax.device_get(self._traced(states, self._inputs(recording)))
+        inputs, steps = self._inputs(recording), []
+        for t in range(recording.num_steps):  # compiled once, however long the recording
+            states, shown = self._traced(states, jax.tree.map(lambda x: x[t], inputs))  # noqa: B023
+            steps.append(shown)
+        *sides, traced = jax.tree.map(lambda *rows: np.stack(rows), *jax.device_get(steps))
         names = [*self.fields, *(f"draws.{site}" for site in self.draw_sites)]  # jit sorts them
         reference, ours, differs = ({name: side[name] for name in names} for side in sides)
-        return Trace(reference, ours, differs, states)
+        return Trace(reference, ours, differs, traced)
 
     def reset_difference(self, states: Any, recording: Recording, first: Outcome) -> int:
         """How many instances differ right after the reset, in state or observation."""
@@ -222,14 +230,10 @@ class Comparison:
         states, wrong = jax.lax.scan(jax.vmap(self._compare_one), states, inputs)
         return states, *_summary(wrong)
 
-    def _trace(self, states: Any, inputs: dict[str, Any]) -> Any:
-        def one(state: Any, inputs: Mapping[str, Any]) -> Any:
-            transition = self._transition(state, inputs)
-            theirs, ours = self._sides(transition, inputs)
-            wrong = self._wrong(theirs, ours)
-            return transition.state, (theirs, ours, wrong, transition.state)
-
-        return jax.lax.scan(jax.vmap(one), states, inputs)[1]
+    def _trace_one(self, state: Any, inputs: Mapping[str, Any]) -> Any:
+        transition = self._transition(state, inputs)
+        theirs, ours = self._sides(transition, inputs)
+        return transition.state, (theirs, ours, self._wrong(theirs, ours), transition.state)
 
     def _difference(self, bad: Array, by_field: Mapping[str, Array]) -> Difference:
         return Difference(np.asarray(bad), {k: int(v) for k, v in by_field.items() if v > 0})

@@ -1,0 +1,323 @@
+"""The report of a verification: one HTML file that needs no network.
+
+It shows the verdict and what it claims, every level, every field, each divergence as a story, and,
+step by step and side by side, both sides of the divergences and of sample episodes.
+"""
+
+import base64
+import datetime
+import functools
+import hashlib
+import io
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jinja2
+import numpy as np
+from PIL import Image
+
+from ..references.core import VectorReference
+from ..train import machine
+from .compare import Comparison
+from .record import Recording, record_policy, record_tape
+from .suite import Compare, Suite, Variant, derive_seed
+from .tape import TapeFileError, load, write_atomically
+
+TEMPLATES = Path(__file__).parent / "templates"
+SAMPLE_POLICIES = ("follow", "edge", "scripted", "trained")
+"""Whose episodes are worth watching, where a suite has them; its last policy otherwise."""
+
+PICTURE_SIZE = 320  # pixels of the longer side; larger pictures are shrunk
+PICTURE_COLORS = 64
+MAX_ENTRIES = 64  # of an array that is shown whole
+MAX_DIFFERING = 8  # entries shown of a larger array
+
+LEVELS = {
+    "bank": ("Regressions", "every difference ever found, played again", "steps"),
+    "L0": ("Hazards", "what goes wrong in JAX programs whatever they compute", "cases"),
+    "L1": ("Properties", "claims about single modules, tried on generated inputs", "examples"),
+    "L2": ("Interactions", "scenarios across modules, played on both sides", "steps"),
+    "L3 E2": (
+        "Single steps",
+        "every step starts from the reference's own state, so each faulty step shows by itself",
+        "transitions",
+    ),
+    "L3 E3": (
+        "Whole episodes",
+        "running free from the reset on, episode after episode, fed the same random draws",
+        "transitions",
+    ),
+}
+
+
+def write_report(
+    suite: Suite,
+    result: Mapping[str, Any],
+    path: str | Path,
+    *,
+    num_samples: int = 2,
+    sample_steps: int = 240,
+) -> Path:
+    """Write the report of `result`, as `runner.verify` returns it, to `path`, which is returned.
+
+    num_samples: how many of the suite's variants are shown side by side, `sample_steps` steps each,
+    recorded anew. Written whole or not at all. Raises ReferenceUnavailable.
+    """
+    if num_samples < 0 or sample_steps < 1:
+        raise ValueError(
+            f"num_samples={num_samples} must be at least 0, sample_steps={sample_steps} at least 1"
+        )
+    path = Path(path)
+    viewers = _Viewers(suite)
+    stories = [
+        {**story, "viewer": viewers.divergence(story, f"divergence-{number}")}
+        for number, story in enumerate(result["divergences"], start=1)
+    ]
+    seed = result["seeds"][0]
+    samples = [
+        viewers.sample(variant, seed, sample_steps, f"sample-{number}")
+        for number, variant in enumerate(suite.variants[:num_samples], start=1)
+    ]
+    shown = [story["viewer"] for story in stories if story["viewer"]] + samples
+    page = _template().render(
+        result=result,
+        levels=_levels(result["levels"]),
+        fields=_fields(suite),
+        stories=stories,
+        samples=samples,
+        versions={
+            result["reference"]["name"]: result["reference"]["version"],
+            **machine.versions(),
+            "commit": machine.commit(),
+            "processor": machine.describe()["device"],
+        },
+        written=datetime.datetime.now(datetime.UTC),
+        data={
+            "pictures": viewers.album.pictures,
+            "viewers": {viewer["id"]: viewer for viewer in shown},
+        },
+    )
+    write_atomically(path, page)
+    return path
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    return environment.get_template("report.html.j2")
+
+
+# -- tables
+
+
+def _levels(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the result, grouped by level, with sums."""
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row["level"], []).append(row)
+    levels = []
+    for level, members in grouped.items():
+        title, what, unit = LEVELS[level]
+        sums = {
+            key: sum(row[key] for row in members)
+            for key in ("count", "mismatches", "episodes", "seconds")
+        }
+        texts = {"level": level, "title": title, "what": what, "unit": unit}
+        levels.append({**texts, "rows": members, **sums})
+    return levels
+
+
+def _fields(suite: Suite) -> list[dict[str, str]]:
+    """The total table: every field of the reference, and what is compared besides."""
+    return [
+        {"name": name, "how": _how(field.compare), "module": field.module}
+        for name, field in suite.compared_fields().items()
+    ]
+
+
+def _how(compare: Compare) -> str:
+    if compare.kind == "exact":
+        return "exactly, floats bit by bit"
+    return f"within {compare.ulp} units in the last place or {compare.atol:g}, whichever is wider"
+
+
+# -- both sides, step by step
+
+
+class _Viewers:
+    """Records what the page shows step by step. A comparison is compiled once for each variant."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+        self.album = Album()
+        self._comparisons: dict[str, Comparison] = {}
+
+    def sample(self, variant: Variant, seed: int, num_steps: int, identity: str) -> dict[str, Any]:
+        """The first steps of an episode, our side running free from the reset."""
+        policies = self.suite.policies(variant)
+        names = [name for name in SAMPLE_POLICIES if name in policies] or list(policies)[-1:]
+        name = names[self.suite.variants.index(variant) % len(names)]
+        seed = derive_seed(seed, "report", variant.name)
+        with self.suite.reference(variant, 1) as reference:
+            comparison = self._comparison(variant, reference)
+            _, first_draws, recording = next(
+                record_policy(self.suite, reference, policies[name], seed, num_steps, 1)
+            )
+        states = comparison.start(first_draws)
+        return self._viewer(comparison, states, recording, identity, f"{variant.name}, {name}")
+
+    def divergence(self, story: Mapping[str, Any], identity: str) -> dict[str, Any] | None:
+        """The shrunk tape of a story, on both sides; None where the tape is no longer there."""
+        try:
+            tape = load(Path(story["tape"]))
+        except TapeFileError:
+            return None
+        with self.suite.reference(tape.variant, 1) as reference:
+            comparison = self._comparison(tape.variant, reference)
+            reference.restore({name: value[None] for name, value in tape.start.items()})
+            recording = record_tape(reference, tape.actions[:, None])
+        states = comparison.synchronised(recording)
+        title = f"the shrunk tape of {story['field']}"
+        return self._viewer(comparison, states, recording, identity, title)
+
+    def _comparison(self, variant: Variant, reference: VectorReference) -> Comparison:
+        key = repr(variant)
+        if key not in self._comparisons:
+            env, params = self.suite.environment(variant)
+            self._comparisons[key] = Comparison(self.suite, env, params, reference.draw_sites)
+        return self._comparisons[key]
+
+    def _viewer(
+        self, comparison: Comparison, states: Any, recording: Recording, identity: str, title: str
+    ) -> dict[str, Any]:
+        """What the page needs to show a recording with B = 1, our side going on from `states` [1].
+
+        Pictures have an index for the start and one after each step, fields one after each step.
+        """
+        trace = comparison.trace(states, recording)
+        ours = jax.tree.map(
+            lambda first, rest: np.concatenate([first, rest[:, 0]]),
+            jax.device_get(states),
+            trace.states,
+        )
+        theirs = jax.device_get(
+            comparison.restored({name: value[:, 0] for name, value in recording.snapshots.items()})
+        )
+        fields: list[dict[str, Any]] = []
+        constant: list[dict[str, Any]] = []
+        for name, differs in trace.differs.items():
+            start = recording.snapshots.get(name)
+            field = _column(trace.reference[name][:, 0], trace.ours[name][:, 0], differs[:, 0])
+            field |= {"name": name, "start": "" if start is None else _text(start[0, 0])}
+            changes = len({field["start"] or field["reference"][0], *field["reference"]}) > 1
+            (fields if changes or field["ours"] or field["differs"] else constant).append(field)
+        return {
+            "id": identity,
+            "title": title,
+            "steps": recording.num_steps,
+            "alike": _same_bits(theirs, ours, 0),
+            "actions": [_text(action) for action in recording.action[:, 0]],
+            "draws": _draws(comparison, recording),
+            "fields": fields,
+            "constant": [{"name": f["name"], "value": f["reference"][0]} for f in constant],
+            "different": np.flatnonzero(np.any(list(trace.differs.values()), (0, 2))).tolist(),
+            "pictures": [
+                self.album.add_all(comparison, side, recording.num_steps + 1)
+                for side in (theirs, ours)
+            ],
+        }
+
+
+def _same_bits(a: Any, b: Any, index: int) -> bool:
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(x[index].tobytes() == y[index].tobytes() for x, y in pairs)
+
+
+def _column(theirs: np.ndarray, ours: np.ndarray, differs: np.ndarray) -> dict[str, Any]:
+    """One field: the reference's values [T, ...] as text, and ours where the text is another."""
+    texts = [_texts(*pair) for pair in zip(theirs, ours, differs, strict=True)]
+    return {
+        "reference": [text for text, _ in texts],
+        "ours": {step: our for step, (their, our) in enumerate(texts) if our != their},
+        "differs": np.flatnonzero(differs).tolist(),
+    }
+
+
+def _texts(theirs: np.ndarray, ours: np.ndarray, differs: bool) -> tuple[str, str]:
+    """Both values as text. Of two large arrays that differ, the entries that do."""
+    if differs and theirs.size > MAX_ENTRIES and theirs.shape == ours.shape:
+        different = np.argwhere(theirs != ours)[:MAX_DIFFERING]
+        if len(different):
+            return tuple(  # type: ignore[return-value]
+                ", ".join(f"{i.tolist()} {_text(side[tuple(i)])}" for i in different)
+                for side in (theirs, ours)
+            )
+    return _text(theirs), _text(ours)
+
+
+def _text(value: np.ndarray) -> str:
+    """With all digits that tell two float32 apart; a large array as its checksum."""
+    value = np.asarray(value)
+    if value.ndim == 0:
+        return str(value[()])
+    if value.size > MAX_ENTRIES:
+        checksum = zlib.crc32(np.ascontiguousarray(value).tobytes())
+        return f"{value.dtype}{list(value.shape)} #{checksum:08x}"
+    return np.array2string(value, floatmode="unique", separator=" ", max_line_width=10_000)
+
+
+def _draws(comparison: Comparison, recording: Recording) -> list[str]:
+    """What the reference consumed in each step."""
+    log, sites = recording.draws, comparison.draw_sites
+    return [
+        ", ".join(
+            f"{sites[site]} = {value}"
+            for site, value in zip(log.site[t, 0, :count], log.value[t, 0, :count], strict=True)
+        )
+        for t, count in enumerate(log.count[:, 0])
+    ]
+
+
+class Album:
+    """Pictures as data URIs, each kept once."""
+
+    def __init__(self) -> None:
+        self.pictures: list[str] = []
+        self._known: dict[tuple[tuple[int, ...], bytes], int] = {}  # by shape and digest
+
+    def add_all(self, comparison: Comparison, states: Any, count: int) -> list[int] | None:
+        """Indexes of the pictures of `states` [count]; None where the environment draws none."""
+        try:
+            params = jax.device_get(comparison.params)
+            instances = (jax.tree.map(lambda x: x[i], states) for i in range(count))  # noqa: B023
+            return [self.add(comparison.env.render(state, params)) for state in instances]
+        except NotImplementedError:
+            return None
+
+    def add(self, picture: np.ndarray) -> int:
+        """The index of a picture uint8 [H, W, 3] in `pictures`."""
+        key = picture.shape, hashlib.sha256(picture.tobytes()).digest()
+        if key not in self._known:
+            self._known[key] = len(self.pictures)
+            self.pictures.append(_data_uri(picture))
+        return self._known[key]
+
+
+def _data_uri(picture: np.ndarray) -> str:
+    """A small PNG with a palette."""
+    image = Image.fromarray(picture)
+    if (factor := -(-max(image.size) // PICTURE_SIZE)) > 1:
+        image = image.reduce(factor)
+    file = io.BytesIO()
+    image.quantize(PICTURE_COLORS, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
