@@ -91,11 +91,12 @@ def provenance(result: Mapping[str, Any]) -> str:
         f"jax {versions['jax']}, Python {versions['python']}; "
         f"commit {(result['commit'] or 'unknown')[:12]}; {result['date']}"
     )
-    for check in result.get("equality", ()):
-        here, there = check["devices"]
-        line += (
-            f"; {here} against {there}: {check['mismatches']} of {check['compared']} numbers differ"
+    if checks := result.get("equality"):
+        here, there = checks[0]["devices"]
+        different, compared = (
+            sum(check[name] for check in checks) for name in ("mismatches", "compared")
         )
+        line += f"; {here} against {there}: {different} of {compared} numbers differ"
     return line
 
 
