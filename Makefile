@@ -45,6 +45,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED)  ## the whole story on Pong: verify, train, measure
+	rm -rf build/demo
 	$(SIMLIFT) verify pong --episodes 40 --out build/demo
 	$(SIMLIFT) train pong --preset demo --out build/demo/train
 	$(SIMLIFT) bench pong --quick --out build/demo/bench.json
