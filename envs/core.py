@@ -106,6 +106,17 @@ class Simulator(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
     def sample_draws(self, key: Array, state: StateT, action: Array, params: ParamsT) -> DrawsT:
         """All randomness that one step may consume."""
 
+    def sample_step(
+        self, key: Array, state: StateT, action: Array, params: ParamsT
+    ) -> tuple[DrawsT, DrawsT]:
+        """The randomness of a step and, independent of it, of the reset that may follow.
+
+        Override where both fit into fewer random words: those can cost more than the dynamics.
+        """
+        key_draws, key_reset = jax.random.split(key)
+        draws = self.sample_draws(key_draws, state, action, params)
+        return draws, self.sample_reset_draws(key_reset, params)
+
     @abc.abstractmethod
     def transition(
         self, state: StateT, action: Array, draws: DrawsT, params: ParamsT
@@ -195,14 +206,16 @@ class Simulator(abc.ABC, Generic[StateT, ParamsT, DrawsT]):
 
     @functools.partial(jax.jit, static_argnums=0)
     def _step(self, key: Array, state: StateT, action: Array, params: ParamsT) -> Any:
-        key_draws, key_reset = jax.random.split(key)
-        draws = self.sample_draws(key_draws, state, action, params)
+        if self.auto_reset == "select":
+            draws, reset_draws = self.sample_step(key, state, action, params)
+        else:
+            key_draws, key_reset = jax.random.split(key)
+            draws = self.sample_draws(key_draws, state, action, params)
 
         def restart(done: Array, final_state: StateT) -> StateT:
             match self.auto_reset:
                 case "select":
-                    fresh = self.initial(self.sample_reset_draws(key_reset, params), params)
-                    return select(done, fresh, final_state)
+                    return select(done, self.initial(reset_draws, params), final_state)
                 case "pool":
                     return self._pool_reset(key_reset, done, final_state, params)
                 case _:

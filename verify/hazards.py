@@ -227,6 +227,23 @@ def snapshots_restore(env: Environment, params: Any, play: Play) -> tuple[int, l
     return NUM_ENVS * NUM_STEPS, wrong
 
 
+def step_is_its_parts(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """What `step` does is what verification replays: `step_with_draws`, given the same draws."""
+
+    def parts(key: Array, state: Any, action: Array) -> Any:
+        key_draws, key_reset = jax.random.split(key)  # as Simulator.step
+        draws = env.sample_draws(key_draws, state, action, params)
+        reset_draws = env.sample_reset_draws(key_reset, params)
+        *result, info = env.step_with_draws(state, action, draws, reset_draws, params)
+        return (*result, {name: info[name] for name in play.result[-1]})
+
+    if env.auto_reset != "select":
+        return 0, []
+    expected = jax.jit(jax.vmap(jax.vmap(parts)))(play.key, play.state, play.action)
+    wrong = [] if _equal(expected, play.result) else ["`step` does not do what its parts do"]
+    return NUM_ENVS * NUM_STEPS, wrong
+
+
 def draws_are_all_randomness(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
     """`transition` and `observe` take no key, so equal draws must give equal results, twice."""
     states = play.state
@@ -260,6 +277,7 @@ CHECKS: Mapping[str, Check] = {
         no_key_reuse,
         spaces_hold,
         snapshots_restore,
+        step_is_its_parts,
         draws_are_all_randomness,
     )
 }

@@ -174,7 +174,9 @@ class _Viewers:
                 record_policy(self.suite, reference, policies[name], seed, num_steps, 1)
             )
         states = comparison.start(first_draws)
-        return self._viewer(comparison, states, recording, identity, f"{variant.name}, {name}")
+        return self._viewer(
+            comparison, states, recording, identity, f"{variant.name}; policy {name}"
+        )
 
     def divergence(self, story: Mapping[str, Any], identity: str) -> dict[str, Any] | None:
         """The shrunk tape of a story, on both sides; None where the tape is no longer there."""

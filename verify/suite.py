@@ -56,7 +56,7 @@ class Compare:
         """bool []: whether any entry differs. Shapes must agree."""
         if ours.shape != theirs.shape:
             raise SuiteError(f"shapes differ: ours {ours.shape}, the reference's {theirs.shape}")
-        if not jnp.issubdtype(theirs.dtype, jnp.floating):
+        if not any(jnp.issubdtype(x.dtype, jnp.floating) for x in (ours, theirs)):
             return jnp.any(ours.astype(jnp.int32) != theirs.astype(jnp.int32))
         ours, theirs = ours.astype(jnp.float32), theirs.astype(jnp.float32)
         a, b = _ordered_bits(ours), _ordered_bits(theirs)

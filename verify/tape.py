@@ -159,7 +159,7 @@ def load(path: Path) -> Tape:
         raise TapeFileError(f"there is no tape at {path}; `simlift verify` writes them") from error
     except TapeFileError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise TapeFileError(
             f"{path} is not a readable tape ({type(error).__name__}: {error}); delete it, and run "
             "`simlift verify` to find the difference again"

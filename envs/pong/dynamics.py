@@ -75,11 +75,8 @@ def deliver_serve(state: State, params: Params) -> State:
     return jax.tree.map(lambda a, b: jnp.where(state.serve != Serve.NONE, a, b), served, state)
 
 
-def step_frame(
-    state: State, paddle_dir: Array, serve: Array, params: Params
-) -> tuple[State, Frame]:
-    """One frame. Where it scores, everything but score, counters and the due serve stays as it was
-    last observed."""
+def step_frame(state: State, paddle_dir: Array, params: Params) -> tuple[State, Frame]:
+    """One frame. Where it scores, everything stays as it was last observed, for `keep_score`."""
     moved = move_ball(move_opponent(move_agent(state, paddle_dir, params), params))
     bounced = bounce_off_walls(moved, params)
     after_left, missed_left = play_left(bounced, params)
@@ -94,15 +91,24 @@ def step_frame(
     reward = jnp.where(won, jnp.float32(WIN_REWARD), reward)
     reward = jnp.where(lost, jnp.float32(LOSE_REWARD), reward)
 
-    scored = state.replace(
-        score_l=state.score_l + lost.astype(jnp.int16),
-        score_r=state.score_r + won.astype(jnp.int16),
-        tick=jnp.zeros((), jnp.int32),
-        n_bounces=jnp.zeros((), jnp.int32),
-        serve=jnp.where(serve == 0, jnp.uint8(Serve.DOWN), jnp.uint8(Serve.FLAT)),
-    )
-    state = jax.tree.map(lambda a, b: jnp.where(point, a, b), scored, after_right)
+    state = jax.tree.map(lambda a, b: jnp.where(point, a, b), state, after_right)
     return state, Frame(reward=reward, won=won, lost=lost)
+
+
+def keep_score(state: State, frame: Frame, serve: Array) -> State:
+    """Count the point, if the step ended in one, and let the next step serve.
+
+    Once a step, after its frames: the loop over them then carries only what moves.
+    """
+    point = frame.won | frame.lost
+    due = jnp.where(serve == 0, jnp.uint8(Serve.DOWN), jnp.uint8(Serve.FLAT))
+    return state.replace(
+        score_l=state.score_l + frame.lost.astype(jnp.int16),
+        score_r=state.score_r + frame.won.astype(jnp.int16),
+        tick=jnp.where(point, 0, state.tick),
+        n_bounces=jnp.where(point, 0, state.n_bounces),
+        serve=jnp.where(point, due, state.serve),
+    )
 
 
 def move_agent(state: State, paddle_dir: Array, params: Params) -> State:

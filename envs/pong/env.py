@@ -62,6 +62,11 @@ class Pong(Environment[State, Params, Draws]):
     def sample_draws(self, key: Array, state: State, action: Array, params: Params) -> Draws:
         return draws_module.sample_draws(key)
 
+    def sample_step(
+        self, key: Array, state: State, action: Array, params: Params
+    ) -> tuple[Draws, Draws]:
+        return draws_module.sample_step(key)
+
     def transition(
         self, state: State, action: Array, draws: Draws, params: Params
     ) -> tuple[State, Outcome]:
@@ -73,13 +78,12 @@ class Pong(Environment[State, Params, Draws]):
         state = dynamics.deliver_serve(state, params)
         tick = state.tick + 1
         state = state.replace(tick=tick)
-        step_frame = functools.partial(
-            dynamics.step_frame, paddle_dir=paddle_dir, serve=draws.serve, params=params
-        )
+        step_frame = functools.partial(dynamics.step_frame, paddle_dir=paddle_dir, params=params)
         if self.config.frameskip == 1:
             state, frame = step_frame(state)
         else:
             state, frame = self._step_frames(step_frame, state)
+        state = dynamics.keep_score(state, frame, draws.serve)
         point = frame.won | frame.lost
         leading = jnp.maximum(state.score_l, state.score_r).astype(jnp.int32)
         terminated = point & (leading == params.max_score)

@@ -23,12 +23,15 @@ def floats(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, width=32, allow_subnormal=False)
 
 
+paddles = st.sampled_from([-35.0, 605.0]) | floats(-35, 605)  # the ends of the court often
+
+
 @st.composite
 def states(draw: st.DrawFn, serve: st.SearchStrategy[int] = st.integers(0, 2)) -> State:  # noqa: B008
     """Any state within the ranges that play can reach on upstream's court."""
     values = {
-        "paddle_yl": draw(floats(-35, 605)),
-        "paddle_yr": draw(floats(-35, 605)),
+        "paddle_yl": draw(paddles),
+        "paddle_yr": draw(paddles),
         "ball_x": draw(floats(-10, 478)),
         "ball_y": draw(floats(-13, 621)),
         "ball_vx": draw(st.sampled_from([-10.0, 10.0])),

@@ -98,7 +98,7 @@ class Viewer {
     ours.textContent = step < 0 ? "" : (field.ours[step] ?? value);
     const before = step < 1 ? field.start : field.reference[step - 1];
     row.classList.toggle("differs", field.differs.has(step));
-    theirs.classList.toggle("moved", step >= 0 && value !== before);
+    row.classList.toggle("moved", step >= 0 && value !== before);
   }
 
   write(selector, text) {
