@@ -19,12 +19,13 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from ..envs.files import write_atomically
 from ..references.core import VectorReference
 from ..train import machine
 from .compare import Comparison
 from .record import Recording, record_policy, record_tape
 from .suite import Compare, Suite, Variant, derive_seed
-from .tape import TapeFileError, load, write_atomically
+from .tape import TapeFileError, load
 
 TEMPLATES = Path(__file__).parent / "templates"
 SAMPLE_POLICIES = ("follow", "edge", "scripted", "trained")
