@@ -2,7 +2,6 @@
 
 import io
 import os
-import tempfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +13,7 @@ from jax import Array
 from PIL import Image
 
 from .core import Environment
+from .files import write_atomically
 
 MAX_GIF_FPS = 50  # players show frames that are shorter than 0.02 s at a tenth of a second
 PALETTE_FRAMES = 16  # looked at to choose the colours of a GIF
@@ -79,7 +79,7 @@ def save_animation(
         )
     if not fps > 0 or scale < 1:
         raise ValueError(f"fps={fps} must be positive and scale={scale} at least 1")
-    _write_atomically(path, writers[path.suffix.lower()](frames, fps, scale))
+    write_atomically(path, writers[path.suffix.lower()](frames, fps, scale))
     return path
 
 
@@ -134,18 +134,3 @@ def _mp4(frames: np.ndarray, fps: float, scale: int) -> bytes:
             container.mux(stream.encode(video_frame))
         container.mux(stream.encode())
     return file.getvalue()
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """A full disk or a kill leaves what was there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

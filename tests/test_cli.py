@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
+from PIL import Image
 
 from simlift import cli
 from simlift.envs.pong import Pong
@@ -22,9 +23,9 @@ BENCH_KEYS = {"env", "what", "batch", "policy", "steps_per_s", "peer", "ratio", 
 def simlift(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own, as a user starts it."""
     environment = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+    start = "from simlift.cli import main; raise SystemExit(main())"
     return subprocess.run(
-        [sys.executable, "-c", "from simlift.cli import main; raise SystemExit(main())"]
-        + list(arguments),
+        [sys.executable, "-c", start, *arguments],
         cwd=cwd,
         env=environment,
         capture_output=True,
@@ -111,8 +112,8 @@ def test_verify_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
     assert Path(tmp_path / result["report"]).is_file()
 
 
-class SlowPaddle(Pong):
-    """The opponent is let through sooner: max_score is off by one."""
+class ShortGame(Pong):
+    """Ends a point too early."""
 
     def transition(self, state, action, draws, params):  # type: ignore[no-untyped-def]
         return super().transition(
@@ -127,15 +128,12 @@ def test_verify_that_does_not_hold_exits_with_1(
     suite = get_suite("pong")
 
     def faulty(variant):  # type: ignore[no-untyped-def]
-        env, params = suite.environment(variant)
-        return SlowPaddle(**variant.config), params
+        return ShortGame(**variant.config), suite.environment(variant)[1]
 
     one = dataclasses.replace(suite, environment=faulty, variants=suite.variants[:1])
     monkeypatch.setattr(cli, "get_suite", lambda name: one)
-    code = cli.main(
-        ["verify", "pong", "--episodes", "5", "--levels", "L3", "--json"]
-        + ["--out", str(tmp_path / "out"), "--bank", str(tmp_path / "bank")]
-    )
+    where = ["--out", str(tmp_path / "out"), "--bank", str(tmp_path / "bank")]
+    code = cli.main(["verify", "pong", "--episodes", "5", "--levels", "L3", "--json", *where])
     result = json.loads(capsys.readouterr().out)
     assert code == cli.FAILS and not result["holds"]
     story = result["divergences"][0]
@@ -156,6 +154,26 @@ def test_train_plays_in_the_reference_too(tmp_path: Path) -> None:
     assert result["reference"]["score"]["episodes"] == 4
     assert -21 <= result["reference"]["score"]["mean"] <= 21
     assert json.loads((tmp_path / "run" / "summary.json").read_text()) == result
+
+
+@pytest.mark.reference
+def test_train_saves_an_episode_and_goes_on(tmp_path: Path) -> None:
+    arguments = ["--eval-episodes", "2", "--json"]
+    first = simlift(
+        *("train", "pong", "--preset", "gru", "--total-steps", "32768", "--out", "run"),
+        *arguments,
+        cwd=tmp_path,
+    )
+    assert first.returncode == cli.HOLDS, first.stderr
+    more = simlift(
+        *("train", "--resume", "run", "--total-steps", "65536", "--video", "run/episode.gif"),
+        *arguments,
+        cwd=tmp_path,
+    )
+    assert more.returncode == cli.HOLDS, more.stderr
+    assert json.loads(more.stdout)["steps"] == 32768
+    with Image.open(tmp_path / "run" / "episode.gif") as animation:
+        assert animation.n_frames > 100  # 21 points at eight frames a step
 
 
 @pytest.mark.reference

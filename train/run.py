@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from ..envs.core import Environment
+from ..envs.files import write_atomically
 from ..envs.registry import make
 from .checkpoint import (
     SUBDIRECTORY,
@@ -371,6 +371,4 @@ def describe_seeds(recipe: Recipe) -> str:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """All of it or nothing."""
-    temporary = path.with_name(f".writing_{path.name}")
-    temporary.write_text(json.dumps(value, indent=2, default=str) + "\n")
-    os.replace(temporary, path)
+    write_atomically(path, json.dumps(value, indent=2, default=str) + "\n")

@@ -13,7 +13,6 @@ import gc
 import json
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +23,7 @@ import jax
 import numpy as np
 
 from ..envs.core import Environment, state_bytes
+from ..envs.files import write_atomically
 from ..envs.registry import make
 from . import machine
 from .equality import compare_devices
@@ -347,9 +347,4 @@ def _long_enough(play: Callable[[int], float], seconds: float) -> int:
 
 def write(result: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """As JSON; `path` holds either what it held before or the whole result. Raises OSError."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".write-") as scratch:
-        whole = Path(scratch) / path.name
-        whole.write_text(json.dumps(result, indent=2) + "\n")
-        whole.replace(path)
+    write_atomically(Path(path), json.dumps(result, indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ COLUMNS = (
 )
 NUMBERS = COLUMNS[2:4] + COLUMNS[5:7] + COLUMNS[8:]
 RESULT_KEYS = ("machine", "versions", "commit", "date", "rows")
+BEGIN = "<!-- figures: written by `make figures`, do not edit -->"
+END = "<!-- end of figures -->"
 UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
@@ -155,3 +158,20 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         "" if row["peak_bytes"] is None else f"{si(row['peak_bytes'])}B",
         f"{row['state_bytes']} B",
     ]
+
+
+def write_figures(readme: Path, results_dir: Path) -> None:
+    """Put `readme_table` between the two markers of a Markdown file.
+
+    Raises ValueError for a file without them.
+    """
+    text = readme.read_text()
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{readme} has no place for figures; put these lines in:\n{BEGIN}\n{END}")
+    readme.write_text(f"{head}{begin}\n\n{readme_table(results_dir)}\n{end}{tail}")
+
+
+if __name__ == "__main__":
+    write_figures(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -47,10 +47,8 @@ class Options:
             raise ValueError(f"unknown levels {sorted(unknown)}; there are {list(LEVELS)}")
 
 
-class Progress(Protocol):
-    """Told what is being done, and how far it is: 0 .. 1."""
-
-    def __call__(self, what: str, done: float) -> None: ...
+Progress = Callable[[str, float], None]
+"""Told what is being done, and how far it is: 0 .. 1."""
 
 
 @dataclasses.dataclass

@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..envs.files import write_atomically
 from .compare import Comparison
 from .record import Recording
 from .suite import Suite
-from .tape import Player, Tape, save, write_atomically
+from .tape import Player, Tape, save
 
 TEST = '''"""Found by simlift verify {suite}: {field} differed ({level}, {policy}, seed {seed})."""
 

@@ -7,14 +7,13 @@ both sides without any seed. Kept as JSON in the regression bank, beside the pyt
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..envs.files import write_atomically
 from ..references.core import VectorReference
 from .compare import Comparison, Difference
 from .record import Recording, record_tape
@@ -164,18 +163,3 @@ def load(path: Path) -> Tape:
             f"{path} is not a readable tape ({type(error).__name__}: {error}); delete it, and run "
             "`simlift verify` to find the difference again"
         ) from error
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path`; a full disk or a kill leaves what was there before."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
