@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simlift.envs import animation
+from simlift.envs import files
 from simlift.envs.animation import record_episode, save_animation
 from simlift.envs.pong import Pong
 from simlift.envs.pong.render import BALL, COURT, LEFT, MARGIN, RIGHT
@@ -184,7 +184,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
         os.close(handle)
         return Full()
 
-    monkeypatch.setattr(animation.os, "fdopen", open_full)
+    monkeypatch.setattr(files.os, "fdopen", open_full)
     with pytest.raises(OSError, match="No space left"):
         save_animation(colours(), path)
     assert path.read_bytes() == b"old"
