@@ -77,13 +77,11 @@ def same_avals(env: Environment, params: Any, play: Play) -> tuple[int, list[str
 def strict_types(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
     """Traces without any implicit promotion of dtypes or ranks."""
     key = jax.random.key(0)
-    state = jax.eval_shape(env.reset, key, params)[1]
     action = env.action_space(params).sample(key)
     try:
         with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-            draws = jax.eval_shape(env.sample_draws, key, state, action, params)
-            reset_draws = jax.eval_shape(env.sample_reset_draws, key, params)
-            jax.eval_shape(env.step_with_draws, state, action, draws, reset_draws, params)
+            state = jax.eval_shape(env.reset, key, params)[1]
+            jax.eval_shape(env.step, key, state, action, params)
     except (TypeError, ValueError) as error:
         return 2, [str(error).splitlines()[0]]
     return 2, []
@@ -231,9 +229,7 @@ def step_is_its_parts(env: Environment, params: Any, play: Play) -> tuple[int, l
     """What `step` does is what verification replays: `step_with_draws`, given the same draws."""
 
     def parts(key: Array, state: Any, action: Array) -> Any:
-        key_draws, key_reset = jax.random.split(key)  # as Simulator.step
-        draws = env.sample_draws(key_draws, state, action, params)
-        reset_draws = env.sample_reset_draws(key_reset, params)
+        draws, reset_draws = env.sample_step(key, state, action, params)
         *result, info = env.step_with_draws(state, action, draws, reset_draws, params)
         return (*result, {name: info[name] for name in play.result[-1]})
 

@@ -183,6 +183,7 @@ class Run:
             row.seconds = time.perf_counter() - started
 
     def _scenarios(self) -> None:
+        longest = max((len(scenario.actions) for scenario in self.suite.scenarios), default=0)
         for i, scenario in enumerate(self.suite.scenarios):
             self.progress(f"L2 {scenario.name}", i / len(self.suite.scenarios))
             row = self._row("L2", scenario.variant.name, scenario.name)
@@ -196,7 +197,9 @@ class Run:
                 fields[name] = np.full_like(fields[name], value)
             reference.restore(fields)
             dtype = comparison.env.action_space(comparison.params).dtype
-            actions = np.asarray(scenario.actions, dtype)[:, None]
+            # All as long as the longest, the last action held: one compilation a variant.
+            tape = [*scenario.actions, *[scenario.actions[-1]] * (longest - len(scenario.actions))]
+            actions = np.asarray(tape, dtype)[:, None]
             recording = record_tape(reference, actions)
             states = comparison.synchronised(recording)
             difference = comparison.free_running(states, recording)[1]
