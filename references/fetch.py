@@ -18,9 +18,18 @@ PIP_TIMEOUT_S = 600
 
 
 def cache_dir() -> Path:
-    """Where upstream sources and builds live: $SIMLIFT_CACHE, or the user's cache folder."""
+    """Where upstream sources and builds live: $SIMLIFT_CACHE, or the user's cache folder.
+
+    Raises ReferenceUnavailable where it cannot be made.
+    """
     path = Path(os.environ.get("SIMLIFT_CACHE") or platformdirs.user_cache_dir("simlift"))
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReferenceUnavailable(
+            f"the cache folder {path} cannot be made ({error.strerror}); set SIMLIFT_CACHE to one "
+            "that can be written"
+        ) from error
     return path
 
 
@@ -40,23 +49,27 @@ def fetch_sdist(project: str, version: str, sha256: str) -> Path:
         stub.mkdir(parents=True)
         (stub / "__init__.py").write_text("raise ImportError('only unpacked, never built')\n")
         (scratch / "requirements.txt").write_text(f"{project}=={version} --hash=sha256:{sha256}\n")
-        pip = subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-build-isolation"),
-                *("--no-binary", ":all:", "--no-clean", "--require-hashes", "--no-cache-dir"),
-                *("-r", scratch / "requirements.txt", "-d", scratch / "out"),
-            ],
-            env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(stub.parent)},
-            capture_output=True,
-            text=True,
-            timeout=PIP_TIMEOUT_S,
-        )
-        source = _unpacked(scratch, project, version)
+        command = [
+            *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-build-isolation"),
+            *("--no-binary", ":all:", "--no-clean", "--require-hashes", "--no-cache-dir"),
+            *("-r", scratch / "requirements.txt", "-d", scratch / "out"),
+        ]
+        env = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(stub.parent)}
+        source = None
+        try:
+            pip = subprocess.run(
+                command, env=env, capture_output=True, text=True, timeout=PIP_TIMEOUT_S
+            )
+            said = pip.stderr.strip().splitlines() or ["no reason given"]
+            source = _unpacked(scratch, project, version)
+        except subprocess.TimeoutExpired:
+            said = [f"no answer within {PIP_TIMEOUT_S} s"]
+        except tarfile.TarError as error:
+            said = [f"what came is not an archive ({str(error).splitlines()[0]})"]
         if source is None:
-            reason = [line for line in pip.stderr.splitlines() if line.startswith("ERROR")]
+            reason = next((line for line in said if line.startswith("ERROR")), said[-1])
             raise ReferenceUnavailable(
-                f"{project} {version} could not be downloaded with pip: "
-                f"{reason[0] if reason else pip.stderr[-200:].strip() or 'no reason given'}; "
+                f"{project} {version} could not be downloaded with pip: {reason}; "
                 f"check the network, or put its unpacked source distribution at {target}"
             )
         _publish(source, target)
@@ -113,8 +126,8 @@ def compile_library(
             text=True,
         )
         if result.returncode != 0:
-            raise ReferenceUnavailable(
-                f"{name} does not compile with {compiler}: {result.stderr.strip().splitlines()[0]}"
-            )
+            said = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
+            reason = next((line for line in said if "error" in line), said[0])
+            raise ReferenceUnavailable(f"{name} does not compile with {compiler}: {reason}")
         output.replace(target)
     return target

@@ -72,7 +72,7 @@ def snapshot_is_lossless(data: Any, env: Environment, params: Params) -> None:
 
 
 def paddles_stay_on_the_court(data: Any, env: Environment, params: Params) -> None:
-    state = data.draw(states())
+    state = data.draw(states(st.just(0)))
     after, _ = _transition(env)(state, data.draw(discrete_actions), data.draw(coins), params)
     for paddle in (after.paddle_yl, after.paddle_yr):
         assert params.min_paddle_y <= paddle <= params.max_paddle_y
