@@ -49,7 +49,7 @@ def fetch_sdist(project: str, version: str, sha256: str) -> Path:
         stub.mkdir(parents=True)
         (stub / "__init__.py").write_text("raise ImportError('only unpacked, never built')\n")
         (scratch / "requirements.txt").write_text(f"{project}=={version} --hash=sha256:{sha256}\n")
-        command = [
+        command: list[str | Path] = [
             *(sys.executable, "-m", "pip", "download", "--no-deps", "--no-build-isolation"),
             *("--no-binary", ":all:", "--no-clean", "--require-hashes", "--no-cache-dir"),
             *("-r", scratch / "requirements.txt", "-d", scratch / "out"),

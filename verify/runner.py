@@ -77,6 +77,7 @@ class Run:
         self.rows: list[Row] = []
         self.stories: list[Story] = []
         self.transitions = 0
+        self._playable = True  # until L0 finds that not even a scan over its steps compiles
         self._comparisons: dict[str, tuple[Comparison, Player]] = {}
 
     def result(self) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class Run:
             "L3": self._rollouts,
         }
         for level in LEVELS:
-            if level in self.options.levels:
+            if level in self.options.levels and self._playable:
                 steps[level]()
         mismatches = sum(row.mismatches for row in self.rows)
         return {
@@ -150,7 +151,13 @@ class Run:
         for i, variant in enumerate(self.suite.variants):
             env, params = self.suite.environment(variant)
             self.progress(f"L0 {variant.name}", i / len(self.suite.variants))
-            played = hazards.play(env, params)
+            try:
+                played = hazards.play(env, params)
+            except (TypeError, ValueError) as error:  # as of a state whose dtypes change
+                row = self._row("L0", variant.name, "play")
+                row.mismatches, row.what = 1, [" ".join(str(error).split())]
+                self._playable = False
+                continue
             for name, check in hazards.CHECKS.items():
                 row = self._row("L0", variant.name, name)
                 started = time.perf_counter()

@@ -97,6 +97,17 @@ FAULTS = (
         ["L0"],
     ),
     Fault(
+        "a score changes its type",
+        [
+            (
+                "dynamics.py",
+                "score_l=state.score_l + frame.lost.astype(jnp.int16)",
+                "score_l=state.score_l + frame.lost.astype(jnp.int32)",
+            )
+        ],
+        ["L0"],
+    ),
+    Fault(
         "the view leaves its space",
         [
             (
@@ -352,7 +363,7 @@ FAULTS = (
                 "state.ball_x + params.ball_width >= params.width",
             )
         ],
-        ["L3 E2"],
+        ["L2"],
     ),
     Fault(
         "the opponent slows down after 150 steps",
