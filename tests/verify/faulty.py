@@ -28,6 +28,7 @@ class Fault:
     policies: Sequence[str] = POLICIES
     episodes: int = 8
     slow: bool = False
+    needs_fusion: bool = False  # shows only where a * b + c is one operation
 
 
 @contextmanager
@@ -405,6 +406,7 @@ FAULTS = (
         [("dynamics.py", "    return jnp.clip(product, -bound, bound)", "    return product")],
         ["L0", "L3 E2"],
         "continuous",
+        needs_fusion=True,
     ),
     Fault(
         "a time limit that upstream does not have",

@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
 from simlift.verify import runner
@@ -31,6 +33,12 @@ def first_mismatch(suite: Suite, options: Options, monkeypatch: pytest.MonkeyPat
     return next((row for row in run.rows if row.mismatches), None)
 
 
+def products_are_fused() -> bool:
+    """Whether XLA computes a * b + c here without rounding the product."""
+    a, b, c = np.random.default_rng(0).uniform(1, 2, (3, 1024)).astype(np.float32)
+    return not np.array_equal(jax.jit(lambda a, b, c: a * b + c)(a, b, c), a * b + c)
+
+
 def narrowed(suite: Suite, fault: Fault) -> Suite:
     """L0 and L3 in the fault's variant and policies only; every property and scenario stays."""
     policies = suite.policies
@@ -50,6 +58,8 @@ def narrowed(suite: Suite, fault: Fault) -> Suite:
     ],
 )
 def test_fault_is_found(fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if fault.needs_fusion and not products_are_fused():
+        pytest.skip("XLA rounds every product on this machine, so this fault changes nothing")
     examples = EXAMPLES if "L1" in fault.first else EXAMPLES // 4  # of what finds nothing, few do
     options = Options(episodes=fault.episodes, examples=examples, bank=tmp_path / "bank")
     with planted(tmp_path, fault.edits) as suite:
