@@ -98,21 +98,20 @@ class Pong(Environment[State, Params, Draws]):
     def _step_frames(
         self, step_frame: functools.partial, state: State
     ) -> tuple[State, dynamics.Frame]:
-        """Frames after a point are dropped; a hit's reward stands until a point overwrites it."""
+        """A hit's reward stands until a point overwrites it.
+
+        A point leaves the state as it was, so any frames that are left make the same point again:
+        that is how they are dropped.
+        """
         idle = dynamics.Frame(
             reward=jnp.zeros((), jnp.float32), won=jnp.zeros((), bool), lost=jnp.zeros((), bool)
         )
 
         def body(_: int, carry: tuple[State, dynamics.Frame]) -> tuple[State, dynamics.Frame]:
             state, so_far = carry
-            next_state, frame = step_frame(state)
+            state, frame = step_frame(state)
             reward = jnp.where(frame.reward != 0, frame.reward, so_far.reward)
-            over = so_far.won | so_far.lost
-            return jax.tree.map(
-                lambda old, new: jnp.where(over, old, new),
-                (state, so_far),
-                (next_state, frame._replace(reward=reward)),
-            )
+            return state, frame._replace(reward=reward)
 
         return jax.lax.fori_loop(0, self.config.frameskip, body, (state, idle))
 
