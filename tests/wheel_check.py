@@ -23,7 +23,7 @@ wanted = {file for folder in packages for file in folder.glob("*.py")} | {
     for file in folder.rglob("*")
     if file.is_file() and file.suffix not in {".py", ".pyc"}
 }
-names = sorted(str(file.relative_to(checkout)) for file in wanted) + ["py.typed"]
+names = [*sorted(str(file.relative_to(checkout)) for file in wanted), "py.typed"]
 if missing := [name for name in names if not (installed / name).is_file()]:
     sys.exit(f"not in the wheel: {missing}; see package-data in pyproject.toml")
 
