@@ -117,7 +117,7 @@ class Verify:
     """
 
     env: Environment
-    """An environment with a suite: pong."""
+    """An environment with a suite (pong), or module:attribute for a suite of your own."""
     episodes: int = 200
     """Whole games for each variant, spread over its policies."""
     seed: int = 0
@@ -134,7 +134,7 @@ class Verify:
     def run(self, screen: Screen) -> int:
         """Verify, write both files, and show the table of levels."""
         suite = get_suite(self.env)
-        out = self.out or Path("runs") / f"verify-{self.env}"
+        out = self.out or Path("runs") / f"verify-{self.env.replace(':', '-')}"
         bank = self.bank or (runner.BANK if writable(runner.BANK) else out / "regressions")
         options = runner.Options(
             episodes=self.episodes, seed=self.seed, levels=self.levels, bank=bank

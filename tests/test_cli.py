@@ -145,6 +145,35 @@ def test_verify_that_does_not_hold_exits_with_1(
     assert json.loads(capsys.readouterr().out)["mismatches"] == 0
 
 
+OWN_SUITE = """
+import dataclasses
+from simlift.verify.suites import get_suite
+
+def suite():
+    pong = get_suite("pong")
+    return dataclasses.replace(pong, scenarios=pong.scenarios[:2])
+
+number = 3
+"""
+
+
+@pytest.mark.reference
+def test_verify_takes_a_suite_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN_SUITE)
+    ran = simlift("verify", "mine:suite", "--levels", "L2", "--json", cwd=tmp_path)
+    assert ran.returncode == cli.HOLDS, ran.stderr
+    result = json.loads(ran.stdout)
+    assert result["env"] == "mine:suite" and len(result["levels"]) == 2
+    for name, said in {
+        "mine:nothing": "cannot be loaded",
+        "nowhere:suite": "No module named 'nowhere'",
+        "mine:number": "is a int, not a simlift.verify.Suite",
+    }.items():
+        ran = simlift("verify", name, cwd=tmp_path)
+        assert ran.returncode == cli.CANNOT and ran.stdout == ""
+        assert said in ran.stderr and len(ran.stderr.splitlines()) == 1
+
+
 @pytest.mark.reference
 def test_train_plays_in_the_reference_too(tmp_path: Path) -> None:
     arguments = ["--total-steps", "65536", "--eval-episodes", "4", "--out", "run", "--json"]

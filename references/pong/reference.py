@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -11,12 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Draw, DrawLog, Outcome, Reference, Snapshot, TapeError, VectorReference
+from ..core import (
+    Draw,
+    DrawLog,
+    Outcome,
+    Reference,
+    ReferenceUnavailable,
+    Snapshot,
+    TapeError,
+    VectorReference,
+)
 from ..fetch import compile_library, fetch_sdist
 
 VERSION = "3.0.0"
 SDIST_SHA256 = "7df3a3e3f5f894d78d2a1f5374097890aec01473183e748abefe4f3faa10eaa9"
 HEADER = Path("pufferlib/ocean/pong/pong.h")
+HEADER_SHA256 = "47c08b8ed9f90c92bb6569cdc0be6999f1586f5abe11cf7777a6b9861a74f669"
 HERE = Path(__file__).parent
 
 FLAGS = ("-O2", "-ffp-contract=off")
@@ -47,8 +58,14 @@ _C_TYPES = {"float": ctypes.c_float, "int": ctypes.c_int, "unsigned int": ctypes
 
 
 def header_path() -> Path:
-    """The pinned pong.h on this machine. Raises ReferenceUnavailable."""
-    return fetch_sdist("pufferlib", VERSION, SDIST_SHA256) / HEADER
+    """The pinned pong.h on this machine. Raises ReferenceUnavailable, also for a changed one."""
+    source = fetch_sdist("pufferlib", VERSION, SDIST_SHA256)
+    header = source / HEADER
+    if not header.is_file() or hashlib.sha256(header.read_bytes()).hexdigest() != HEADER_SHA256:
+        raise ReferenceUnavailable(
+            f"{header} is not that of pufferlib {VERSION}; delete {source}, and it is fetched again"
+        )
+    return header
 
 
 def parse_struct(header: str, name: str, types: dict[str, Any]) -> type[ctypes.Structure]:

@@ -8,7 +8,13 @@ import pytest
 
 from simlift.references.core import Draw, DrawLog, ReferenceUnavailable, TapeError
 from simlift.references.pong import PongReference, VectorPong
-from simlift.references.pong.reference import MAX_DRAWS, RAND_BOUND, _load, header_path
+from simlift.references.pong.reference import (
+    HEADER,
+    MAX_DRAWS,
+    RAND_BOUND,
+    _load,
+    header_path,
+)
 
 pytestmark = pytest.mark.reference
 
@@ -247,6 +253,16 @@ def test_without_a_compiler_the_remedy_is_named(
     finally:
         _load.cache_clear()
     assert not list((tmp_path / "cache").glob("build/*"))
+
+
+def test_a_changed_source_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = header_path().parents[3]
+    copy = tmp_path / source.name / HEADER
+    copy.parent.mkdir(parents=True)
+    copy.write_text(header_path().read_text().replace("max_score)", "max_score - 1)"))
+    monkeypatch.setenv("SIMLIFT_CACHE", str(tmp_path))
+    with pytest.raises(ReferenceUnavailable, match=r"is not that of pufferlib 3\.0\.0; delete"):
+        header_path()
 
 
 def test_without_the_source_the_remedy_is_named(
