@@ -353,6 +353,9 @@ def show_training(console: Console, result: dict[str, Any]) -> None:
     if result["reference"]:
         played = result["reference"]
         console.print(f"score in {played['name']}: {played['score']['mean']:+.2f}")
+    for key in ("curve", "video"):
+        if key in result:
+            console.print(f"{key}: {result[key]}", soft_wrap=True)
 
 
 def evaluate_in_reference(
