@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import simlift
+from simlift.train import throughput_report
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -116,3 +117,10 @@ def test_readme_code_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile("\n" * line + code, "README.md", "exec"), {"__name__": "__main__"})
+
+
+def test_readme_figures_are_those_of_the_results() -> None:
+    _, _, rest = (ROOT / "README.md").read_text().partition(throughput_report.BEGIN)
+    shown, _, _ = rest.partition(throughput_report.END)
+    made = throughput_report.readme_table(ROOT / "notebooks" / "results")
+    assert shown.strip() == made.strip(), "run `make figures`"
