@@ -108,19 +108,6 @@ class Comparison:
         wrong |= (seen != first.observation).reshape(len(seen), -1).any(1)
         return int(wrong.sum())
 
-    def values(self, state: Any, recording: Recording, step: int = 0) -> dict[str, tuple[Any, Any]]:
-        """(reference's, ours) of every compared field for one step of a recording with B = 1.
-
-        state: our state before the step, one instance.
-        """
-        inputs = jax.tree.map(lambda x: x[step, 0], self._inputs(recording))
-        theirs, ours = self._sides(self._transition(state, inputs), inputs)
-        return {name: (np.asarray(theirs[name]), np.asarray(ours[name])) for name in theirs}
-
-    def differs(self, name: str, theirs: np.ndarray, ours: np.ndarray) -> bool:
-        """Whether two values of one field count as different."""
-        return bool(self._wrong({name: jnp.asarray(theirs)}, {name: jnp.asarray(ours)})[name])
-
     # -- inputs
 
     def _used(self, snapshots: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

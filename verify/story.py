@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from ..envs.files import write_atomically
@@ -155,15 +154,12 @@ def _differing(
     comparison: Comparison, recording: Recording, last: int
 ) -> dict[str, tuple[str, str]]:
     """Fields that differ after step `last` of a recording with B = 1, our side running free."""
-    states = comparison.synchronised(recording)
-    if last > 0:
-        states = comparison.free_running(states, recording.instance(0, 0, last))[0]
-    state = jax.tree.map(lambda x: x[0], states)
-    shown = {}
-    for name, (theirs, ours) in comparison.values(state, recording, last).items():
-        if comparison.differs(name, theirs, ours):
-            shown[name] = (_show(theirs), _show(ours))
-    return shown
+    trace = comparison.trace(comparison.synchronised(recording), recording)
+    return {
+        name: (_show(trace.reference[name][last, 0]), _show(trace.ours[name][last, 0]))
+        for name, differs in trace.differs.items()
+        if differs[last, 0]
+    }
 
 
 def _show(value: np.ndarray) -> str:
