@@ -94,7 +94,10 @@ class List:
                 "name": name,
                 "version": make(name)[0].version,
                 "verify": short.get(name) in list_suites(),
-                "presets": sorted(PRESETS.get(short.get(name, ""), {})),
+                "presets": {
+                    preset: recipe.about
+                    for preset, recipe in PRESETS.get(short.get(name, ""), {}).items()
+                },
             }
             for name in list_environments()
         ]
@@ -102,7 +105,7 @@ class List:
         for row in rows:
             suite = get_suite(row["env"]) if row["verify"] else None
             against = f"{suite.reference_name} {suite.reference_version}" if suite else "-"
-            presets = ", ".join(row["presets"])
+            presets = "\n".join(f"{preset}: {about}" for preset, about in row["presets"].items())
             table.add_row(row["env"], row["name"], str(row["version"]), against, presets)
         if not screen.as_json:
             screen.console.print(table)
