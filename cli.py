@@ -312,7 +312,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EXPECTED as error:
         if os.environ.get("SIMLIFT_DEBUG"):
             traceback.print_exc()
-        sys.stderr.write(f"simlift: {' '.join(str(error).split())}\n")
+        why = error.strerror if isinstance(error, OSError) and not error.filename else str(error)
+        sys.stderr.write(f"simlift: {' '.join(str(why).split())}\n")
         return CANNOT
     except KeyboardInterrupt:
         sys.stderr.write("simlift: interrupted\n")

@@ -8,9 +8,18 @@ from pathlib import Path
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write `content` to `path`, folders included; a full disk or a kill leaves what was there.
 
-    Raises OSError where it cannot be written.
+    Raises OSError, with the remedy, where it cannot be written.
     """
-    data = content.encode() if isinstance(content, str) else content
+    try:
+        _write(path, content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        why = (
+            f"{path} cannot be written ({error.strerror}); free some space or choose another folder"
+        )
+        raise OSError(error.errno, why) from error
+
+
+def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

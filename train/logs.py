@@ -82,7 +82,7 @@ class LiveTable:
     """The last rows of a run and what is left of it, redrawn in place; on a pipe, only the end."""
 
     def __init__(self, console: Console, title: str, total_steps: int, rows: int = 8) -> None:
-        self._title, self._total = title, total_steps
+        self._console, self._title, self._total = console, title, total_steps
         self._rows: deque[Row] = deque(maxlen=rows)
         self._started = time.monotonic()
         self._first_steps: int | None = None
@@ -99,6 +99,8 @@ class LiveTable:
         trace: TracebackType | None,
     ) -> None:
         self._live.__exit__(kind, error, trace)
+        if not self._console.is_terminal:
+            self._console.print()  # rich ends the last line on terminals only
 
     def start(self, steps: int) -> None:
         """The clock starts here, at this many steps: compilation is not training."""

@@ -117,7 +117,7 @@ def test_full_disk_leaves_the_old_file_and_nothing_else(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files.os, call, full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device\); free some space"):
         save(make(actions=np.asarray([1], np.int64)), path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["tape.json"]
