@@ -1,7 +1,7 @@
 """Environments by name."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .core import Environment
@@ -36,9 +36,11 @@ def make(name: str, **kwargs: Any) -> tuple[Environment, Any]:
     return env, env.default_params
 
 
-def list_environments() -> list[str]:
+def list_environments() -> Sequence[str]:
     """The names that `make` knows, sorted."""
     return sorted(_FACTORIES)
 
+
+list = list_environments  # so that registry.list() stands beside registry.make()
 
 register(Pong.name, Pong)

@@ -79,7 +79,7 @@ def find_preset(env: str, preset: str) -> Preset:
     elif env in list_environments():
         choices = {"default": Preset(env=env, config=PPOConfig(), about="PPO's usual settings")}
     else:
-        names = sorted(PRESETS) + list_environments()
+        names = [*sorted(PRESETS), *list_environments()]
         near = difflib.get_close_matches(env, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {names}"
         raise ValueError(f"unknown environment {env!r}; {hint}")
