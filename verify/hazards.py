@@ -57,9 +57,9 @@ def _equal(a: Any, b: Any) -> bool:
     return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in pairs)
 
 
-def same_avals(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
-    """`reset` and `step` return states and observations of the same shapes, dtypes, no weak type.
-    `reset` and `step` return states and observations of the same shapes, dtypes, no weak type."""
+def same_avals(env: Environment, params: Any, play: Play | None = None) -> tuple[int, list[str]]:
+    """`reset` and `step` return states and observations of the same shapes and dtypes, none of
+    them weak."""
     key = jax.random.key(0)
     obs, state = jax.eval_shape(env.reset, key, params)
     action = env.action_space(params).sample(key)

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import pytest
 
+from simlift.envs.pong import Pong
 from simlift.verify import runner
 from simlift.verify.runner import Options, Run, replay, verify
 from simlift.verify.suite import Suite, SuiteError
@@ -217,3 +219,24 @@ def test_bank_is_replayed_first_and_holds_only_without_the_fault(
 def test_replay_of_a_missing_tape_says_so(tmp_path: Path) -> None:
     with pytest.raises(TapeFileError, match="there is no tape"):
         runner.replay(tmp_path / "gone.json")
+
+
+class Growing(Pong):
+    """Wrong: the score changes its type with the first step."""
+
+    def transition(self, state, action, draws, params):
+        state, outcome = super().transition(state, action, draws, params)
+        return state.replace(score_l=state.score_l.astype(jnp.int32)), outcome
+
+
+@pytest.mark.parametrize("level", ["L0", "L3"])
+def test_a_state_that_changes_its_types_is_a_finding_whatever_the_levels(
+    level: str, tmp_path: Path
+) -> None:
+    def environment(variant):
+        return Growing(**variant.config), Growing().default_params
+
+    suite = dataclasses.replace(get_suite("pong"), environment=environment)
+    result = verify(suite, Options(episodes=1, levels=(level,), bank=tmp_path))
+    assert not result["holds"] and result["compared"] == 0
+    assert {row["policy"] for row in result["levels"]} == {"same_avals"}
