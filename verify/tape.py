@@ -20,7 +20,6 @@ from .record import Recording, record_tape
 from .suite import Suite, Variant
 
 FORMAT = 1
-MAX_ACTIONS = 20
 LOOK_BACK = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
