@@ -29,6 +29,7 @@ from .train import (
     RunOptions,
     TrainingError,
     load_policy,
+    machine,
     throughput,
     throughput_report,
 )
@@ -38,7 +39,7 @@ from .verify import runner
 from .verify.play import play_in_reference, summary
 from .verify.report import write_report
 from .verify.story import Story
-from .verify.suite import Suite, Variant
+from .verify.suite import Variant
 from .verify.suites import get_suite, list_suites
 
 HOLDS, FAILS, CANNOT = 0, 1, 2
@@ -87,7 +88,7 @@ class List:
 
     def run(self, screen: Screen) -> int:
         """Print the table."""
-        short = {preset.env: name for name, ps in PRESETS.items() for preset in ps.values()}
+        short = short_names()
         rows: list[dict[str, Any]] = [
             {
                 "env": short.get(name, name),
@@ -259,7 +260,7 @@ class Bench:
         """Measure and show the table."""
         if self.env != "pong":
             raise ValueError(f"there is no benchmark for {self.env!r}; there is pong")
-        jax.config.update("jax_num_cpu_devices", cores())
+        jax.config.update("jax_num_cpu_devices", machine.available_cores())
         frameskips = numbers(self.frameskip)
         make_options = throughput.BenchOptions.quick if self.quick else throughput.BenchOptions
         changes: dict[str, Any] = {} if self.quick else {"batches": numbers(self.batch)}
@@ -282,7 +283,6 @@ class Bench:
                 lambda done, total, what: progress(what, done / total),
             )
         if path := self.out or (self.out_dir and self.out_dir / result_name(self.env, result)):
-            path.parent.mkdir(parents=True, exist_ok=True)
             throughput.write(result, path)
         if not screen.as_json:
             screen.console.print(throughput_report.table(result))
@@ -362,15 +362,25 @@ def show_training(console: Console, result: dict[str, Any]) -> None:
             console.print(f"{key}: {result[key]}", soft_wrap=True)
 
 
+def short_names() -> dict[str, str]:
+    """The command line's name of every environment that has one, by the name `make` knows."""
+    return {preset.env: name for name, presets in PRESETS.items() for preset in presets.values()}
+
+
+def read_recipe(result: dict[str, Any]) -> dict[str, Any]:
+    """What a run trained, with which settings."""
+    return json.loads((Path(result["out"]) / "config.json").read_text())
+
+
 def evaluate_in_reference(
     result: dict[str, Any], episodes: int, seed: int
 ) -> dict[str, Any] | None:
     """The first trained policy in the reference itself; None for an environment without one."""
-    recipe = json.loads((Path(result["out"]) / "config.json").read_text())
-    names = {preset.env: name for name, presets in PRESETS.items() for preset in presets.values()}
-    if names.get(recipe["env"]) not in list_suites():
+    recipe = read_recipe(result)
+    name = short_names().get(recipe["env"])
+    if name is None or name not in list_suites():
         return None
-    suite: Suite = get_suite(names[recipe["env"]])
+    suite = get_suite(name)
     policy = load_policy(result["checkpoint"])
     variant = Variant("trained", recipe["env_kwargs"])
     played = play_in_reference(suite, variant, policy, episodes, seed)
@@ -384,7 +394,7 @@ def evaluate_in_reference(
 
 def save_episode(result: dict[str, Any], path: Path, seed: int) -> None:
     """One episode of the first trained policy, without exploration, as a moving picture."""
-    recipe = json.loads((Path(result["out"]) / "config.json").read_text())
+    recipe = read_recipe(result)
     env, params = make(recipe["env"], **recipe["env_kwargs"])
     policy = load_policy(result["checkpoint"])
     carry = policy.initial_carry(1)
@@ -409,7 +419,7 @@ def pong_peers(frameskips: Sequence[int]) -> list[throughput.Peer]:
             variant={"frameskip": frameskip},
         )
         for frameskip in frameskips
-        for threads in sorted({1, cores()})
+        for threads in sorted({1, machine.available_cores()})
     ]
 
 
@@ -420,10 +430,6 @@ def numbers(text: str) -> tuple[int, ...]:
     except ValueError as error:
         raise ValueError(f"{text!r} is not a list of integers such as 1024,4096") from error
     return values
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def result_name(env: str, result: dict[str, Any]) -> str:
