@@ -3,7 +3,7 @@
 import dataclasses
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,13 @@ from jax import Array
 
 from ..envs.core import Environment
 from ..references.core import DrawLog, Outcome, Snapshot, VectorReference
+
+if TYPE_CHECKING:
+    from .coverage import CoveragePlan
+    from .floats import FloatPlan
+    from .prove import Domain
+    from .record import Recording
+    from .transfer import TransferPlan
 
 
 class SuiteError(ValueError):
@@ -109,6 +116,8 @@ class Variant:
     name: str
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    x64: bool = False
+    """Whether our side runs with 64-bit types switched on."""
 
 
 Policy = Callable[[np.random.Generator, Outcome, Snapshot], np.ndarray]
@@ -163,6 +172,18 @@ class Suite:
     policies: Callable[[Variant], Mapping[str, Policy]]
     scenarios: Sequence[Scenario] = ()
     properties: Sequence[Property] = ()
+    targets: Sequence[str] = ()
+    """Full names of the modules of the translation: what mutants are made of."""
+    domain: Callable[[Variant], "Domain"] | None = None
+    """Declared ranges of states, actions and draws, for proofs."""
+    coverage: "CoveragePlan | None" = None
+    """Which source files of the reference must be reached, and what is waived."""
+    content: Callable[["Recording"], Mapping[str, Mapping[str, int]]] | None = None
+    """What of the game a recording used and how often: kind -> item -> count."""
+    floats: "FloatPlan | None" = None
+    """How rounding is judged where fields cannot be equal bit by bit."""
+    transfer: "TransferPlan | None" = None
+    """What is trained for L4, and the margins with their reason."""
     reference_name: str
     reference_version: str
 
