@@ -1,23 +1,19 @@
-"""The comparison itself, on the JAX side: every recorded transition against our own (L3).
+"""The judge: every recorded transition of the reference against what a candidate says (L3).
 
 E2 puts our state back to the reference's before each step, so each faulty step shows by itself;
-E3 runs free from the reset, auto-resets included, so composition is shown as well.
+E3 runs free from the reset, auto-resets included, so composition is shown as well. Nothing of the
+candidate's own code runs here: it is asked, and its numbers are compared.
 """
 
 import dataclasses
-import functools
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
-from ..envs.core import Environment
 from ..references.core import DrawLog, Outcome
+from .candidate import Candidate, Fields, LocalCandidate
 from .record import Recording
-from .suite import Suite, Transition
+from .suite import EXACT, Suite, SuiteError, Variant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,193 +36,119 @@ class Difference:
 class Trace(NamedTuple):
     """Every compared field of a recording on both sides, our side running free.
 
-    reference, ours: field -> [T, B, ...]; differs: field -> bool [T, B]; states: our states after
-    each step, leaves [T, B, ...]. All numpy.
+    reference, ours: field -> [T, B, ...]; differs: field -> bool [T, B]. All numpy.
     """
 
-    reference: dict[str, np.ndarray]
-    ours: dict[str, np.ndarray]
-    differs: dict[str, np.ndarray]
-    states: Any
+    reference: Fields
+    ours: Fields
+    differs: Fields
 
 
 class Comparison:
-    """Both comparisons of one suite for one variant, compiled once."""
+    """Both comparisons of one suite for one variant."""
 
-    def __init__(self, suite: Suite, env: Environment, params: Any, draw_sites: tuple[str, ...]):
-        self.suite, self.env, self.params = suite, env, params
-        self.draw_sites = draw_sites
+    def __init__(self, suite: Suite, candidate: Candidate, draw_sites: tuple[str, ...]) -> None:
+        self.suite, self.candidate, self.draw_sites = suite, candidate, draw_sites
         self.fields = suite.compared_fields()
-        self._resynchronised = jax.jit(self._compare_resynchronised)
-        self._free = jax.jit(self._compare_free)
-        self._traced = jax.jit(jax.vmap(self._trace_one))
 
-    # -- what callers use
+    @classmethod
+    def local(cls, suite: Suite, variant: Variant) -> "Comparison":
+        """With the suite's own environment, in this process."""
+        candidate = LocalCandidate(suite, variant)
+        return cls(suite, candidate, candidate.program.draw_sites)
 
-    def resynchronised(self, recording: Recording) -> Difference:
-        """E2: every step from the reference's own state."""
-        bad, by_field = self._resynchronised(self._inputs(recording))
-        return self._difference(bad, by_field)
-
-    def start(self, draws: DrawLog) -> Any:
-        """Our states [B] after a reset with the draws that the reference's reset consumed."""
-        reset_draws = self.suite.draws(draws)[1]
-        return jax.vmap(self.env.initial, in_axes=(0, None))(reset_draws, self.params)
+    def start(self, draws: DrawLog) -> tuple[Any, Fields]:
+        """Our states [B] after a reset with the draws that the reference's reset consumed, and
+        what they show."""
+        return self.candidate.start(draws)
 
     def synchronised(self, recording: Recording) -> Any:
         """Our states [B], made out of the reference's at the start of a recording."""
-        return self.restored({name: value[0] for name, value in recording.snapshots.items()})
+        return self.candidate.restored(recording.at(0))[0]
 
-    def restored(self, snapshots: Mapping[str, np.ndarray]) -> Any:
-        """Our states [B], made out of the reference's fields [B, ...]."""
-        before = {name: jnp.asarray(value) for name, value in self._used(snapshots).items()}
-        return jax.vmap(self.suite.state, in_axes=(0, None))(before, self.params)
+    def reset_difference(self, shown: Fields, recording: Recording, first: Outcome) -> int:
+        """How many instances differ right after the reset, in state or observation.
+
+        shown: what `start` gave; first: the reference's outcome of the reset.
+        """
+        theirs = self.candidate.restored(recording.at(0))[1] | {"observation": first.observation}
+        wrong = np.zeros(recording.num_envs, bool)
+        for name, value in theirs.items():
+            field = self.fields["outcome.observation"] if name == "observation" else None
+            compare = field.compare if field else EXACT
+            wrong |= _any(compare.differs(shown[name], value), 1)
+        return int(wrong.sum())
+
+    def resynchronised(self, recording: Recording) -> Difference:
+        """E2: every step from the reference's own state."""
+        before = {name: value[:-1] for name, value in recording.snapshots.items()}
+        ours = self.candidate.resynchronised(before, inputs_of(recording))
+        return self.judge(recording, ours)
 
     def free_running(self, states: Any, recording: Recording) -> tuple[Any, Difference]:
         """E3: from `states` [B] on our own. Returns the states after the recording."""
-        states, bad, by_field = self._free(states, self._inputs(recording))
-        return states, self._difference(bad, by_field)
+        states, ours = self.candidate.free_running(states, recording.at(0), inputs_of(recording))
+        return states, self.judge(recording, ours)
 
     def trace(self, states: Any, recording: Recording) -> Trace:
         """E3 from `states` [B], keeping all that both sides said instead of only what differs."""
-        inputs, steps = self._inputs(recording), []
-        for t in range(recording.num_steps):  # compiled once, however long the recording
-            states, shown = self._traced(states, jax.tree.map(lambda x: x[t], inputs))  # noqa: B023
-            steps.append(shown)
-        *sides, traced = jax.tree.map(lambda *rows: np.stack(rows), *jax.device_get(steps))
-        names = [*self.fields, *(f"draws.{site}" for site in self.draw_sites)]  # jit sorts them
-        reference, ours, differs = ({name: side[name] for name in names} for side in sides)
-        return Trace(reference, ours, differs, traced)
+        _, ours = self.candidate.free_running(states, recording.at(0), inputs_of(recording))
+        return self.side_by_side(recording, ours)
 
-    def reset_difference(self, states: Any, recording: Recording, first: Outcome) -> int:
-        """How many instances differ right after the reset, in state or observation."""
-        theirs = self.synchronised(recording)
-        wrong = jnp.zeros(recording.num_envs, bool)
-        for a, b in zip(jax.tree.leaves(states), jax.tree.leaves(theirs), strict=True):
-            wrong |= (a != b).reshape(len(a), -1).any(1)
-        seen = jax.vmap(self.env.observe, in_axes=(0, None))(states, self.params)
-        wrong |= (seen != first.observation).reshape(len(seen), -1).any(1)
-        return int(wrong.sum())
+    def judge(self, recording: Recording, ours: Fields) -> Difference:
+        """Our values [T, B, ...] of every compared field against the recorded ones."""
+        differs = self.side_by_side(recording, ours).differs
+        bad = np.zeros(recording.action.shape[:2], bool)
+        for wrong in differs.values():
+            bad |= wrong
+        counts = {name: int(wrong.sum()) for name, wrong in differs.items()}
+        return Difference(bad, {name: count for name, count in counts.items() if count})
 
-    # -- inputs
+    def side_by_side(self, recording: Recording, ours: Fields) -> Trace:
+        theirs = self._theirs(recording, ours["outcome.legal"].shape)
+        if missing := theirs.keys() ^ ours.keys():
+            raise SuiteError(f"the candidate's fields are not those asked for: {sorted(missing)}")
+        differs = {}
+        for name, value in theirs.items():
+            if ours[name].shape != value.shape:
+                raise SuiteError(
+                    f"{name}: shapes differ: ours {ours[name].shape[2:]}, the reference's "
+                    f"{value.shape[2:]}"
+                )
+            compare = self.fields[name].compare if name in self.fields else None  # else draws
+            wrong = compare.differs(ours[name], value) if compare else ours[name] != value
+            differs[name] = _any(wrong, 2)
+        return Trace(theirs, {name: ours[name] for name in theirs}, differs)
 
-    def _used(self, snapshots: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        self.suite.check_total(snapshots)
-        ignored = {k for k, f in self.suite.fields.items() if f.compare.kind == "ignored"}
-        return {name: value for name, value in snapshots.items() if name not in ignored}
+    def _theirs(self, recording: Recording, mask: tuple[int, ...]) -> Fields:
+        """The reference's value of every compared field and the number of draws, [T, B, ...].
 
-    def _inputs(self, recording: Recording) -> dict[str, Any]:
-        """The recording as a pytree of arrays [T, B, ...]."""
-        snapshots = self._used(recording.snapshots)
-        shape = recording.action.shape
-        flat = DrawLog(
-            count=recording.draws.count.reshape(-1),
-            site=recording.draws.site.reshape(-1, recording.draws.site.shape[-1]),
-            value=recording.draws.value.reshape(-1, recording.draws.value.shape[-1]),
-        )
-        draws, reset_draws = jax.tree.map(
-            lambda x: x.reshape(*shape[:2], *x.shape[1:]), self.suite.draws(flat)
-        )
-        consumed = np.arange(flat.site.shape[-1]) < flat.count[:, None]
-        outcome = recording.outcome
-        return {
-            "before": {k: v[:-1] for k, v in snapshots.items()},
-            "after": {k: v[1:] for k, v in snapshots.items()},
-            "action": recording.action.astype(self.env.action_space(self.params).dtype),
-            "draws": draws,
-            "reset_draws": reset_draws,
-            "draws_used": {
-                site: (consumed & (flat.site == i)).sum(-1, dtype=np.int32).reshape(shape[:2])
-                for i, site in enumerate(self.draw_sites)
-            },
-            "outcome": {
-                "outcome.observation": outcome.observation,
-                "outcome.reward": outcome.reward,
-                "outcome.terminated": outcome.terminated,
-                "outcome.truncated": outcome.truncated,
-                **({} if outcome.legal is None else {"outcome.legal": outcome.legal}),
-            },
+        mask: the shape of a mask, for a reference that has none.
+        """
+        self.suite.check_total(recording.snapshots)
+        outcome, log = recording.outcome, recording.draws
+        # Where the reference has no mask, every action is legal.
+        legal = np.ones(mask, bool) if outcome.legal is None else outcome.legal
+        theirs = {name: value[1:] for name, value in recording.snapshots.items()} | {
+            "outcome.observation": outcome.observation,
+            "outcome.reward": outcome.reward,
+            "outcome.terminated": outcome.terminated,
+            "outcome.truncated": outcome.truncated,
+            "outcome.legal": legal,
         }
-
-    # -- the programs, one instance at heart
-
-    def _transition(self, state: Any, inputs: Mapping[str, Any]) -> Transition:
-        observation, next_state, reward, terminated, truncated, info = self.env.step_with_draws(
-            state, inputs["action"], inputs["draws"], inputs["reset_draws"], self.params
-        )
-        done = terminated | truncated
-        return Transition(
-            before=inputs["before"],
-            action=inputs["action"],
-            observation=observation,
-            state=next_state,
-            final_state=info["final_state"],
-            reward=reward,
-            terminated=terminated,
-            truncated=truncated,
-            info=info,
-            draws_used={
-                site: used + done.astype(jnp.int32) * self.suite.reset_draws_used.get(site, 0)
-                for site, used in info["draws_used"].items()
-            },
-            legal=self.env.legal_actions(next_state, self.params),
-            params=self.params,
-        )
-
-    def _theirs(self, inputs: Mapping[str, Any]) -> dict[str, Array]:
-        theirs = {**inputs["after"], **inputs["outcome"]}
-        if "outcome.legal" not in theirs:  # the reference has no mask: every action is legal
-            actions = self.env.num_actions
-            theirs["outcome.legal"] = np.ones(actions, bool)
-        return theirs
-
-    def _sides(
-        self, transition: Transition, inputs: Mapping[str, Any]
-    ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """(reference's, ours) of every compared field and of the draws used, one instance."""
-        theirs, used = self._theirs(inputs), inputs["draws_used"]
-        names = {site: f"draws.{site}" for site in self.draw_sites}
-        return (
-            {name: jnp.asarray(theirs[name]) for name in self.fields}
-            | {name: jnp.asarray(used[site]) for site, name in names.items()},
-            {name: field.ours(transition) for name, field in self.fields.items()}  # type: ignore[misc]
-            | {name: transition.draws_used[site] for site, name in names.items()},
-        )
-
-    def _wrong(self, theirs: Mapping[str, Array], ours: Mapping[str, Array]) -> dict[str, Array]:
-        """bool [] a field: whether the two sides of `_sides` differ in it."""
-        return {
-            name: self.fields[name].compare.mismatch(ours[name], theirs[name])
-            if name in self.fields
-            else ours[name] != theirs[name]  # the number of draws
-            for name in theirs
+        consumed = np.arange(log.site.shape[-1]) < log.count[..., None]
+        used = {
+            f"draws.{site}": (consumed & (log.site == i)).sum(-1, dtype=np.int32)
+            for i, site in enumerate(self.draw_sites)
         }
-
-    def _compare_one(self, state: Any, inputs: Mapping[str, Any]) -> tuple[Any, dict[str, Array]]:
-        transition = self._transition(state, inputs)
-        return transition.state, self._wrong(*self._sides(transition, inputs))
-
-    def _compare_resynchronised(self, inputs: dict[str, Any]) -> Any:
-        def one(inputs: Mapping[str, Any]) -> dict[str, Array]:
-            state = self.suite.state(inputs["before"], self.params)
-            return self._compare_one(state, inputs)[1]
-
-        return _summary(jax.vmap(jax.vmap(one))(inputs))
-
-    def _compare_free(self, states: Any, inputs: dict[str, Any]) -> Any:
-        states, wrong = jax.lax.scan(jax.vmap(self._compare_one), states, inputs)
-        return states, *_summary(wrong)
-
-    def _trace_one(self, state: Any, inputs: Mapping[str, Any]) -> Any:
-        transition = self._transition(state, inputs)
-        theirs, ours = self._sides(transition, inputs)
-        return transition.state, (theirs, ours, self._wrong(theirs, ours), transition.state)
-
-    def _difference(self, bad: Array, by_field: Mapping[str, Array]) -> Difference:
-        return Difference(np.asarray(bad), {k: int(v) for k, v in by_field.items() if v > 0})
+        return {name: theirs[name] for name in self.fields} | used
 
 
-def _summary(wrong: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
-    """(any field differs [T, B], transitions that differ by field), of bool [T, B] a field."""
-    bad = functools.reduce(jnp.logical_or, wrong.values())
-    return bad, {name: x.sum() for name, x in wrong.items()}
+def inputs_of(recording: Recording) -> dict[str, Any]:
+    """What a candidate may see of a recording besides the states."""
+    return {"action": recording.action, "draws": recording.draws}
+
+
+def _any(x: np.ndarray, axes: int) -> np.ndarray:
+    """Whether anything past the first `axes` axes is true."""
+    return x.any(tuple(range(axes, x.ndim))) if x.ndim > axes else x

@@ -30,6 +30,10 @@ class Recording:
     def num_envs(self) -> int:
         return self.action.shape[1]
 
+    def at(self, step: int) -> dict[str, np.ndarray]:
+        """The reference's fields [B, ...] before step `step`."""
+        return {name: value[step] for name, value in self.snapshots.items()}
+
     def instance(self, index: int, start: int, stop: int) -> "Recording":
         """Steps start .. stop - 1 of one instance, as a recording with B = 1."""
         one = slice(index, index + 1)

@@ -20,9 +20,9 @@ import numpy as np
 from PIL import Image
 
 from ..envs.files import write_atomically
-from ..references.core import VectorReference
 from ..train import machine
-from .compare import Comparison
+from .candidate import LocalCandidate, Program
+from .compare import Comparison, inputs_of
 from .record import Recording, record_policy, record_tape
 from .suite import Compare, Suite, Variant, derive_seed
 from .tape import TapeFileError, load
@@ -161,7 +161,7 @@ class _Viewers:
     def __init__(self, suite: Suite) -> None:
         self.suite = suite
         self.album = Album()
-        self._comparisons: dict[str, Comparison] = {}
+        self._candidates: dict[str, LocalCandidate] = {}
 
     def sample(self, variant: Variant, seed: int, num_steps: int, identity: str) -> dict[str, Any]:
         """The first steps of an episode, our side running free from the reset."""
@@ -170,13 +170,13 @@ class _Viewers:
         name = names[self.suite.variants.index(variant) % len(names)]
         seed = derive_seed(seed, "report", variant.name)
         with self.suite.reference(variant, 1) as reference:
-            comparison = self._comparison(variant, reference)
             _, first_draws, recording = next(
                 record_policy(self.suite, reference, policies[name], seed, num_steps, 1)
             )
-        states = comparison.start(first_draws)
+        candidate = self._candidate(variant)
+        states, _ = candidate.start(first_draws)
         return self._viewer(
-            comparison, states, recording, identity, f"{variant.name}; policy {name}"
+            candidate, states, recording, identity, f"{variant.name}; policy {name}"
         )
 
     def divergence(self, story: Mapping[str, Any], identity: str) -> dict[str, Any] | None:
@@ -186,35 +186,39 @@ class _Viewers:
         except TapeFileError:
             return None
         with self.suite.reference(tape.variant, 1) as reference:
-            comparison = self._comparison(tape.variant, reference)
             reference.restore({name: value[None] for name, value in tape.start.items()})
             recording = record_tape(reference, tape.actions[:, None])
-        states = comparison.synchronised(recording)
+        candidate = self._candidate(tape.variant)
+        states, _ = candidate.restored(recording.at(0))
         title = f"the shrunk tape of {story['field']}"
-        return self._viewer(comparison, states, recording, identity, title)
+        return self._viewer(candidate, states, recording, identity, title)
 
-    def _comparison(self, variant: Variant, reference: VectorReference) -> Comparison:
+    def _candidate(self, variant: Variant) -> LocalCandidate:
         key = repr(variant)
-        if key not in self._comparisons:
-            env, params = self.suite.environment(variant)
-            self._comparisons[key] = Comparison(self.suite, env, params, reference.draw_sites)
-        return self._comparisons[key]
+        if key not in self._candidates:
+            self._candidates[key] = LocalCandidate(self.suite, variant)
+        return self._candidates[key]
 
     def _viewer(
-        self, comparison: Comparison, states: Any, recording: Recording, identity: str, title: str
+        self,
+        candidate: LocalCandidate,
+        states: Any,
+        recording: Recording,
+        identity: str,
+        title: str,
     ) -> dict[str, Any]:
         """What the page needs to show a recording with B = 1, our side going on from `states` [1].
 
         Pictures have an index for the start and one after each step, fields one after each step.
         """
-        trace = comparison.trace(states, recording)
+        comparison = Comparison(self.suite, candidate, candidate.program.draw_sites)
+        traced, values = candidate.traced(states, recording.at(0), inputs_of(recording))
+        trace = comparison.side_by_side(recording, values)
         ours = jax.tree.map(
-            lambda first, rest: np.concatenate([first, rest[:, 0]]),
-            jax.device_get(states),
-            trace.states,
+            lambda first, rest: np.concatenate([first, rest[:, 0]]), jax.device_get(states), traced
         )
         theirs = jax.device_get(
-            comparison.restored({name: value[:, 0] for name, value in recording.snapshots.items()})
+            candidate.restored({k: value[:, 0] for k, value in recording.snapshots.items()})[0]
         )
         fields: list[dict[str, Any]] = []
         constant: list[dict[str, Any]] = []
@@ -235,7 +239,7 @@ class _Viewers:
             "constant": [{"name": f["name"], "value": f["reference"][0]} for f in constant],
             "different": np.flatnonzero(np.any(list(trace.differs.values()), (0, 2))).tolist(),
             "pictures": [
-                self.album.add_all(comparison, side, recording.num_steps + 1)
+                self.album.add_all(candidate.program, side, recording.num_steps + 1)
                 for side in (theirs, ours)
             ],
         }
@@ -298,12 +302,12 @@ class Album:
         self.pictures: list[str] = []
         self._known: dict[tuple[tuple[int, ...], bytes], int] = {}  # by shape and digest
 
-    def add_all(self, comparison: Comparison, states: Any, count: int) -> list[int] | None:
+    def add_all(self, program: Program, states: Any, count: int) -> list[int] | None:
         """Indexes of the pictures of `states` [count]; None where the environment draws none."""
         try:
-            params = jax.device_get(comparison.params)
+            params = jax.device_get(program.params)
             instances = (jax.tree.map(lambda x: x[i], states) for i in range(count))  # noqa: B023
-            return [self.add(comparison.env.render(state, params)) for state in instances]
+            return [self.add(program.env.render(state, params)) for state in instances]
         except NotImplementedError:
             return None
 

@@ -210,10 +210,9 @@ class Run:
             for name, value in scenario.place.items():
                 fields[name] = np.full_like(fields[name], value)
             reference.restore(fields)
-            dtype = comparison.env.action_space(comparison.params).dtype
             # All as long as the longest, the last action held: one compilation a variant.
             tape = [*scenario.actions, *[scenario.actions[-1]] * (longest - len(scenario.actions))]
-            actions = np.asarray(tape, dtype)[:, None]
+            actions = np.asarray(tape)[:, None]
             recording = record_tape(reference, actions)
             states = comparison.synchronised(recording)
             difference = comparison.free_running(states, recording)[1]
@@ -267,15 +266,16 @@ class Run:
         for first, first_draws, recording in recordings:
             started = time.perf_counter()
             if states is None:
-                states = comparison.start(first_draws)
-                if wrong := comparison.reset_difference(states, recording, first):
+                states, shown = comparison.start(first_draws)
+                if wrong := comparison.reset_difference(shown, recording, first):
                     e3.mismatches += wrong
                     e3.what.append(f"{wrong} of {num_envs} resets differ")
-            resynchronised = comparison.resynchronised(recording)
-            e2.seconds += time.perf_counter() - started
-            started = time.perf_counter()
+            # First on its own: the states in between, which E2 shows, are the answers here.
             states, free = comparison.free_running(states, recording)
             e3.seconds += time.perf_counter() - started
+            started = time.perf_counter()
+            resynchronised = comparison.resynchronised(recording)
+            e2.seconds += time.perf_counter() - started
             ended = recording.outcome.terminated | recording.outcome.truncated
             self.transitions += recording.action.size
             for row, difference in ((e2, resynchronised), (e3, free)):
@@ -310,9 +310,7 @@ class Run:
     def _comparison(self, variant: Variant) -> tuple[Comparison, Player]:
         key = repr(variant)
         if key not in self._comparisons:
-            env, params = self.suite.environment(variant)
-            sites = self.suite.reference(variant, 1).draw_sites
-            comparison = Comparison(self.suite, env, params, sites)
+            comparison = Comparison.local(self.suite, variant)
             self._comparisons[key] = comparison, Player(self.suite, comparison, variant)
         return self._comparisons[key]
 

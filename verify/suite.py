@@ -59,26 +59,46 @@ class Compare:
         if self.kind == "ignored" and not self.why:
             raise SuiteError("a field may only be ignored for a reason: give `why`")
 
-    def mismatch(self, ours: Array, theirs: Array) -> Array:
-        """bool []: whether any entry differs. Shapes must agree."""
+    def differs(self, ours: Any, theirs: Any) -> Any:
+        """bool, entry by entry: whether two arrays of one shape differ; numpy's or JAX's alike.
+
+        Floats are compared at the width of `ours`: that is the precision claimed. Raises SuiteError
+        where the shapes disagree.
+        """
         if ours.shape != theirs.shape:
             raise SuiteError(f"shapes differ: ours {ours.shape}, the reference's {theirs.shape}")
-        if not any(jnp.issubdtype(x.dtype, jnp.floating) for x in (ours, theirs)):
-            return jnp.any(ours.astype(jnp.int32) != theirs.astype(jnp.int32))
-        ours, theirs = ours.astype(jnp.float32), theirs.astype(jnp.float32)
+        kinds = [x.dtype.kind for x in (ours, theirs)]
+        if "f" not in kinds:
+            return _differ_as_integers(ours, theirs)
+        dtype = (ours if kinds[0] == "f" else theirs).dtype
+        ours, theirs = ours.astype(dtype), theirs.astype(dtype)
         a, b = _ordered_bits(ours), _ordered_bits(theirs)
         if self.kind == "exact":
-            return jnp.any(a != b)
-        near = jnp.abs(ours - theirs) <= self.atol
-        # The distance of two int32 may wrap; both halves of the range are far apart then.
-        far = jnp.signbit(ours) != jnp.signbit(theirs)
-        return jnp.any(~near & (far | (jnp.abs(a - b) > self.ulp)))
+            return a != b
+        with np.errstate(invalid="ignore", over="ignore"):  # infinities; JAX says nothing anyway
+            near = abs(ours - theirs) <= self.atol
+        # The distance of two integers may wrap; both halves of the range are far apart then.
+        far = (a < 0) != (b < 0)
+        return ~near & (far | (abs(a - b) > self.ulp))
+
+    def mismatch(self, ours: Any, theirs: Any) -> Any:
+        """bool []: whether any entry differs, see `differs`."""
+        return self.differs(ours, theirs).any()
 
 
-def _ordered_bits(x: Array) -> Array:
-    """The bit pattern of a float32, as an int32 in which neighbours differ by one."""
-    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
-    return jnp.where(bits < 0, jnp.int32(-(2**31)) - bits - 1, bits)
+def _differ_as_integers(ours: Any, theirs: Any) -> Any:
+    if isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray):
+        return ours != theirs  # by value, whatever the widths
+    widest = jnp.int64 if jax.config.read("jax_enable_x64") else jnp.int32
+    return ours.astype(widest) != theirs.astype(widest)
+
+
+def _ordered_bits(x: Any) -> Any:
+    """The bit pattern of floats as integers of the same width, in which neighbours differ by one;
+    -0 is -1, below +0."""
+    width = np.dtype(f"int{x.dtype.itemsize * 8}")
+    bits = x.view(width)
+    return bits ^ ((bits >> (x.dtype.itemsize * 8 - 1)) & width.type(np.iinfo(width).max))
 
 
 EXACT = Compare("exact")
