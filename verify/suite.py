@@ -14,6 +14,8 @@ from ..envs.core import Environment
 from ..references.core import DrawLog, Outcome, Snapshot, VectorReference
 
 if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
     from .coverage import CoveragePlan
     from .floats import FloatPlan
     from .prove import Domain
@@ -162,15 +164,17 @@ class Scenario:
 
 @dataclasses.dataclass(frozen=True)
 class Property:
-    """A claim about one module for all inputs in its declared ranges (L1), driven by hypothesis.
+    """A claim about one module for all inputs in its declared ranges (L1).
 
-    check(data, env, params) draws its inputs from `data` (hypothesis' `st.data()`) and asserts.
+    inputs: a hypothesis strategy of a pytree of arrays, of the same shapes and dtypes every time;
+    holds(env, params, inputs) -> bool []: pure, one example, fit for `jax.jit` and `jax.vmap`.
     """
 
     name: str
     module: str
     variant: Variant
-    check: Callable[[Any, Environment, Any], None]
+    inputs: "SearchStrategy[Any]"
+    holds: Callable[[Environment, Any, Any], Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """L1: what each module of envs/pong promises for every input in its range."""
 
-import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from jax import Array
 
-from ...envs.core import Environment
+from ...envs.core import Environment, Outcome
 from ...envs.pong import Draws, Params, State, dynamics
 from ..suite import Property, Variant
 
@@ -18,171 +17,230 @@ CONTINUOUS = Variant("continuous", {"frameskip": 1, "continuous": True})
 SKIPPING = Variant("discrete, frameskip 8", {"frameskip": 8})
 
 
-def floats(low: float, high: float) -> st.SearchStrategy[float]:
+def floats(low: float, high: float) -> st.SearchStrategy[np.float32]:
     """No subnormals: XLA flushes them to zero on CPUs (README of envs/pong, known differences)."""
-    return st.floats(low, high, width=32, allow_subnormal=False)
+    return st.floats(low, high, width=32, allow_subnormal=False).map(np.float32)
 
 
-paddles = st.sampled_from([-35.0, 605.0]) | floats(-35, 605)  # the ends of the court often
+ends = [np.float32(-35), np.float32(605)]  # of the court
+paddles = st.sampled_from(ends) | floats(-35, 605)  # the ends often
 
 
-@st.composite
-def states(draw: st.DrawFn, serve: st.SearchStrategy[int] = st.integers(0, 2)) -> State:  # noqa: B008
+def states(serve: st.SearchStrategy[int] = st.integers(0, 2)) -> st.SearchStrategy[State]:  # noqa: B008
     """Any state within the ranges that play can reach on upstream's court."""
-    values = {
-        "paddle_yl": draw(paddles),
-        "paddle_yr": draw(paddles),
-        "ball_x": draw(floats(-10, 478)),
-        "ball_y": draw(floats(-13, 621)),
-        "ball_vx": draw(st.sampled_from([-10.0, 10.0])),
-        "ball_vy": draw(floats(-13, 13)),
-    }
-    return State(
-        **{name: jnp.float32(value) for name, value in values.items()},
-        score_l=jnp.int16(draw(st.integers(0, 20))),
-        score_r=jnp.int16(draw(st.integers(0, 20))),
-        tick=jnp.int32(draw(st.integers(0, 2000))),
-        n_bounces=jnp.int32(draw(st.integers(0, 200))),
-        serve=jnp.uint8(draw(serve)),
+    return st.builds(
+        State,
+        paddle_yl=paddles,
+        paddle_yr=paddles,
+        ball_x=floats(-10, 478),
+        ball_y=floats(-13, 621),
+        ball_vx=st.sampled_from([np.float32(-10), np.float32(10)]),
+        ball_vy=floats(-13, 13),
+        score_l=st.integers(0, 20).map(np.int16),
+        score_r=st.integers(0, 20).map(np.int16),
+        tick=st.integers(0, 2000).map(np.int32),
+        n_bounces=st.integers(0, 200).map(np.int32),
+        serve=serve.map(np.uint8),
     )
 
 
+class Case(NamedTuple):
+    """The inputs of one step."""
+
+    state: State
+    action: Array
+    draws: Draws
+
+
+rallies = states(st.just(0))
 discrete_actions = st.integers(0, 2).map(np.int32)
-coins = st.integers(0, 1).map(lambda bit: Draws(serve=jnp.int32(bit)))
+coins = st.integers(0, 1).map(lambda bit: Draws(serve=np.int32(bit)))
 
 
-@functools.lru_cache
-def _transition(env: Environment) -> Any:
-    return jax.jit(env.transition)
+def cases(
+    states: st.SearchStrategy[State], actions: st.SearchStrategy[Any] = discrete_actions
+) -> st.SearchStrategy[Case]:
+    return st.builds(Case, state=states, action=actions, draws=coins)
 
 
-@functools.lru_cache
-def _observe(env: Environment) -> Any:
-    return jax.jit(env.observe)
+def step(env: Environment, params: Params, case: Case) -> tuple[State, Outcome]:
+    return env.transition(case.state, case.action, case.draws, params)
 
 
-def equal(a: Any, b: Any) -> bool:
+def equal(a: Any, b: Any) -> Array:
+    """bool []: whether two pytrees agree in every leaf."""
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return all(np.array_equal(x, y) for x, y in pairs)
+    return jnp.stack([jnp.all(x == y) for x, y in pairs]).all()
 
 
-def snapshot_is_lossless(data: Any, env: Environment, params: Params) -> None:
-    state = data.draw(states())
-    assert equal(env.restore(env.snapshot(state)), state)
+def snapshot_is_lossless(env: Environment, params: Params, state: State) -> Array:
+    return equal(env.restore(env.snapshot(state)), state)
 
 
-def paddles_stay_on_the_court(data: Any, env: Environment, params: Params) -> None:
-    state = data.draw(states(st.just(0)))
-    after, _ = _transition(env)(state, data.draw(discrete_actions), data.draw(coins), params)
-    for paddle in (after.paddle_yl, after.paddle_yr):
-        assert params.min_paddle_y <= paddle <= params.max_paddle_y
+def paddles_stay_on_the_court(env: Environment, params: Params, case: Case) -> Array:
+    after, _ = step(env, params, case)
+    paddles = jnp.stack([after.paddle_yl, after.paddle_yr])
+    return jnp.all((paddles >= params.min_paddle_y) & (paddles <= params.max_paddle_y))
 
 
-def paddle_moves_at_most_its_speed(data: Any, env: Environment, params: Params) -> None:
-    state = data.draw(states(st.just(0)))
-    action = data.draw(floats(-1, 1).map(np.float32))
-    after, outcome = _transition(env)(state, action, data.draw(coins), params)
-    if outcome.draws_used["serve"] or outcome.terminated:
-        return  # a point leaves the paddles where they were
-    moved = abs(float(after.paddle_yr) - float(state.paddle_yr))
+def paddle_moves_at_most_its_speed(env: Environment, params: Params, case: Case) -> Array:
+    after, outcome = step(env, params, case)
+    point = jnp.abs(outcome.reward) == 1  # leaves the paddles where they were
+    moved = jnp.abs(after.paddle_yr - case.state.paddle_yr)
     # Rounding of paddle + step: half a unit in the last place at the end of the court.
-    assert moved <= params.paddle_speed * abs(float(action)) + 2**-14
+    return point | (moved <= params.paddle_speed * jnp.abs(case.action) + 2**-14)
 
 
-def ball_speed_is_bounded(data: Any, env: Environment, params: Params) -> None:
-    state = data.draw(states())
-    after, _ = _transition(env)(state, data.draw(discrete_actions), data.draw(coins), params)
-    assert abs(after.ball_vy) <= params.ball_max_speed_y
-    assert abs(after.ball_vx) == params.ball_initial_speed_x
+def ball_speed_is_bounded(env: Environment, params: Params, case: Case) -> Array:
+    after, _ = step(env, params, case)
+    sideways = jnp.abs(after.ball_vx) == params.ball_initial_speed_x
+    return sideways & (jnp.abs(after.ball_vy) <= params.ball_max_speed_y)
 
 
-def rewards_are_points_and_hits(data: Any, env: Environment, params: Params) -> None:
-    state = data.draw(states())
-    after, outcome = _transition(env)(state, data.draw(discrete_actions), data.draw(coins), params)
-    gained = (int(after.score_l - state.score_l), int(after.score_r - state.score_r))
-    expected = {(0, 1): [1.0], (1, 0): [-1.0], (0, 0): [0.0, 0.1]}[gained]
-    assert outcome.reward in np.asarray(expected, np.float32)
+def rewards_are_points_and_hits(env: Environment, params: Params, case: Case) -> Array:
+    after, outcome = step(env, params, case)
+    lost, won = after.score_l - case.state.score_l, after.score_r - case.state.score_r
+    reward = outcome.reward
+    return (
+        ((lost == 1) & (won == 0) & (reward == -1))
+        | ((lost == 0) & (won == 1) & (reward == 1))
+        | ((lost == 0) & (won == 0) & ((reward == 0) | (reward == jnp.float32(0.1))))
+    )
 
 
-def a_point_leaves_the_view_standing(data: Any, env: Environment, params: Params) -> None:
-    state = data.draw(states(st.just(0)))
-    after, outcome = _transition(env)(state, data.draw(discrete_actions), data.draw(coins), params)
-    if abs(outcome.reward) == 1:
-        assert equal(_observe(env)(after, params), _observe(env)(state, params))
-        assert after.serve != 0 and after.tick == 0 and after.n_bounces == 0
-    else:
-        assert after.serve == 0 and after.tick == state.tick + 1
+def a_point_leaves_the_view_standing(env: Environment, params: Params, case: Case) -> Array:
+    before = case.state
+    after, outcome = step(env, params, case)
+    same_view = equal(env.observe(after, params), env.observe(before, params))
+    return jnp.where(
+        jnp.abs(outcome.reward) == 1,
+        same_view & (after.serve != 0) & (after.tick == 0) & (after.n_bounces == 0),
+        (after.serve == 0) & (after.tick == before.tick + 1),
+    )
 
 
-def games_end_at_max_score_only(data: Any, env: Environment, params: Params) -> None:
-    state = data.draw(states())
-    after, outcome = _transition(env)(state, data.draw(discrete_actions), data.draw(coins), params)
-    over = max(int(after.score_l), int(after.score_r)) == int(params.max_score)
-    assert bool(outcome.terminated) == over
+def games_end_at_max_score_only(env: Environment, params: Params, case: Case) -> Array:
+    after, outcome = step(env, params, case)
+    over = jnp.maximum(after.score_l, after.score_r).astype(jnp.int32) == params.max_score
+    return outcome.terminated == over
 
 
-def draws_matter_only_when_used(data: Any, env: Environment, params: Params) -> None:
-    state, action = data.draw(states()), data.draw(discrete_actions)
+def draws_matter_only_when_used(env: Environment, params: Params, case: Case) -> Array:
     heads, tails = (
-        _transition(env)(state, action, Draws(serve=jnp.int32(bit)), params) for bit in (0, 1)
+        step(env, params, case._replace(draws=Draws(serve=jnp.int32(bit)))) for bit in (0, 1)
     )
-    point = bool(abs(heads[1].reward) == 1)
-    assert equal(heads, tails) == (not point)
-    assert bool(heads[1].draws_used["serve"]) == (point and not heads[1].terminated)
+    outcome = heads[1]
+    point = jnp.abs(outcome.reward) == 1
+    used = outcome.draws_used["serve"] == (point & ~outcome.terminated).astype(jnp.int32)
+    return used & (equal(heads, tails) == ~point)
 
 
-def a_due_serve_is_delivered_once(data: Any, env: Environment, params: Params) -> None:
-    state = data.draw(states())
+def a_due_serve_is_delivered_once(env: Environment, params: Params, state: State) -> Array:
     served = dynamics.deliver_serve(state, params)
-    assert served.serve == 0
-    assert equal(dynamics.deliver_serve(served, params), served)
-    if state.serve != 0:
-        assert served.ball_x == 100 and served.ball_y == 304 and served.ball_vx == 10
-        assert served.ball_vy == (-1 if state.serve == 1 else 0)
-        assert served.paddle_yl == served.paddle_yr == 285
-
-
-def unknown_actions_stay(data: Any, env: Environment, params: Params) -> None:
-    action = data.draw(st.integers(-(2**31), 2**31 - 1).filter(lambda a: a not in (1, 2)))
-    assert dynamics.direction(jnp.int32(action), continuous=False) == 0
-
-
-def rounding_guard_changes_nothing(data: Any, env: Environment, params: Params) -> None:
-    factor = np.float32(data.draw(floats(0.5, 100)))
-    product = factor * np.float32(
-        data.draw(floats(-1, 1).filter(lambda d: d == 0 or abs(d) > 2**-99))
+    fresh = (
+        ((served.ball_x == 100) & (served.ball_y == 304) & (served.ball_vx == 10))
+        & (served.ball_vy == jnp.where(state.serve == 1, jnp.float32(-1), jnp.float32(0)))
+        & ((served.paddle_yl == 285) & (served.paddle_yr == 285))
     )
-    assert _bits(dynamics.rounded(jnp.float32(product), jnp.float32(factor))) == _bits(product)
+    once = equal(dynamics.deliver_serve(served, params), served)
+    return (served.serve == 0) & once & ((state.serve == 0) | fresh)
 
 
-def views_lie_in_the_declared_space(data: Any, env: Environment, params: Params) -> None:
-    view = _observe(env)(data.draw(states()), params)
-    assert env.observation_space(params).contains(np.asarray(view))
+def unknown_actions_stay(env: Environment, params: Params, action: Array) -> Array:
+    return dynamics.direction(action, continuous=False) == 0
 
 
-def _bits(x: Array | np.float32) -> bytes:
-    return np.asarray(x, np.float32).tobytes()
+def rounding_guard_changes_nothing(
+    env: Environment, params: Params, operands: tuple[Array, Array]
+) -> Array:
+    product, factor = operands
+    return bits(dynamics.rounded(product, factor)) == bits(product)
 
+
+def views_lie_in_the_declared_space(env: Environment, params: Params, state: State) -> Array:
+    view = env.observe(state, params)
+    with jax.ensure_compile_time_eval():
+        space = env.observation_space(params)
+    return jnp.all((view >= space.low) & (view <= space.high))
+
+
+def bits(x: Array) -> Array:
+    return jax.lax.bitcast_convert_type(x, jnp.int32)
+
+
+signed = floats(-1, 1)
+unknown_actions = st.integers(-(2**31), 2**31 - 1).filter(lambda a: a not in (1, 2)).map(np.int32)
+products = st.tuples(signed.filter(lambda d: d == 0 or abs(d) > 2**-99), floats(0.5, 100)).map(
+    lambda operands: (operands[0] * operands[1], operands[1])
+)
 
 PROPERTIES = (
-    Property("snapshot_is_lossless", "core.restore", DISCRETE, snapshot_is_lossless),
-    Property("paddles_stay_on_the_court", "move_agent", SKIPPING, paddles_stay_on_the_court),
+    Property("snapshot_is_lossless", "core.restore", DISCRETE, states(), snapshot_is_lossless),
     Property(
-        "paddle_moves_at_most_its_speed", "move_agent", CONTINUOUS, paddle_moves_at_most_its_speed
+        "paddles_stay_on_the_court",
+        "move_agent",
+        SKIPPING,
+        cases(rallies),
+        paddles_stay_on_the_court,
     ),
-    Property("ball_speed_is_bounded", "play_right", DISCRETE, ball_speed_is_bounded),
-    Property("rewards_are_points_and_hits", "step_frame", SKIPPING, rewards_are_points_and_hits),
     Property(
-        "a_point_leaves_the_view_standing", "step_frame", DISCRETE, a_point_leaves_the_view_standing
+        "paddle_moves_at_most_its_speed",
+        "move_agent",
+        CONTINUOUS,
+        cases(rallies, signed),
+        paddle_moves_at_most_its_speed,
     ),
-    Property("games_end_at_max_score_only", "transition", SKIPPING, games_end_at_max_score_only),
-    Property("draws_matter_only_when_used", "transition", DISCRETE, draws_matter_only_when_used),
     Property(
-        "a_due_serve_is_delivered_once", "deliver_serve", DISCRETE, a_due_serve_is_delivered_once
+        "ball_speed_is_bounded", "play_right", DISCRETE, cases(states()), ball_speed_is_bounded
     ),
-    Property("unknown_actions_stay", "direction", DISCRETE, unknown_actions_stay),
-    Property("rounding_guard_changes_nothing", "rounded", DISCRETE, rounding_guard_changes_nothing),
     Property(
-        "views_lie_in_the_declared_space", "observe", DISCRETE, views_lie_in_the_declared_space
+        "rewards_are_points_and_hits",
+        "step_frame",
+        SKIPPING,
+        cases(states()),
+        rewards_are_points_and_hits,
+    ),
+    Property(
+        "a_point_leaves_the_view_standing",
+        "step_frame",
+        DISCRETE,
+        cases(rallies),
+        a_point_leaves_the_view_standing,
+    ),
+    Property(
+        "games_end_at_max_score_only",
+        "transition",
+        SKIPPING,
+        cases(states()),
+        games_end_at_max_score_only,
+    ),
+    Property(
+        "draws_matter_only_when_used",
+        "transition",
+        DISCRETE,
+        cases(states()),
+        draws_matter_only_when_used,
+    ),
+    Property(
+        "a_due_serve_is_delivered_once",
+        "deliver_serve",
+        DISCRETE,
+        states(),
+        a_due_serve_is_delivered_once,
+    ),
+    Property("unknown_actions_stay", "direction", DISCRETE, unknown_actions, unknown_actions_stay),
+    Property(
+        "rounding_guard_changes_nothing",
+        "rounded",
+        DISCRETE,
+        products,
+        rounding_guard_changes_nothing,
+    ),
+    Property(
+        "views_lie_in_the_declared_space",
+        "observe",
+        DISCRETE,
+        states(),
+        views_lie_in_the_declared_space,
     ),
 )
