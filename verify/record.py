@@ -117,11 +117,11 @@ def _record(
             truncated=np.stack([o.truncated for _, o, _ in rows]),
             legal=None if legal[0] is None else np.stack(legal),  # type: ignore[arg-type]
         ),
-        draws=_stack_draws([draws for _, _, draws in rows]),
+        draws=stack_draws([draws for _, _, draws in rows]),
     )
 
 
-def _stack_draws(logs: Sequence[DrawLog]) -> DrawLog:
+def stack_draws(logs: Sequence[DrawLog]) -> DrawLog:
     """Logs [B, K] of several calls as one [T, B, K], padded to the widest."""
     width = max(log.site.shape[1] for log in logs)
 
