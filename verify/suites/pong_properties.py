@@ -131,8 +131,8 @@ def draws_matter_only_when_used(env: Environment, params: Params, case: Case) ->
     )
     outcome = heads[1]
     point = jnp.abs(outcome.reward) == 1
-    used = outcome.draws_used["serve"] == (point & ~outcome.terminated).astype(jnp.int32)
-    return used & (equal(heads, tails) == ~point)
+    used = outcome.draws_used["serve"] != 0
+    return (used == (point & ~outcome.terminated)) & (equal(heads, tails) == ~point)
 
 
 def a_due_serve_is_delivered_once(env: Environment, params: Params, state: State) -> Array:
