@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .cart_pole import CartPole
 from .core import Environment
 from .pong import Pong
 
@@ -43,4 +44,5 @@ def list_environments() -> Sequence[str]:
 
 list = list_environments  # so that registry.list() stands beside registry.make()
 
+register(CartPole.name, CartPole)
 register(Pong.name, Pong)
