@@ -102,7 +102,8 @@ def compile_library(
 ) -> Path:
     """A shared library of C sources, built with the system's compiler on first use.
 
-    headers: everything the sources include that may change; it only enters the cache's key.
+    headers: everything the sources include that may change; it only enters the cache's key. Beside
+    a library built with --coverage lie the notes that gcov reads, with the suffix .gcno.
     Raises ReferenceUnavailable when there is no compiler or it fails.
     """
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -119,15 +120,25 @@ def compile_library(
         return target
     target.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
-        output = Path(scratch) / "library.so"
-        result = subprocess.run(
-            [compiler, "-shared", "-fPIC", *flags, *map(str, sources), "-o", str(output), "-lm"],
-            capture_output=True,
-            text=True,
-        )
+        output, notes = Path(scratch) / "library.so", Path(scratch) / "library.gcno"
+        command = [
+            compiler,
+            "-shared",
+            "-fPIC",
+            *flags,
+            *map(str, sources),
+            "-o",
+            str(output),
+            "-lm",
+        ]
+        if "--coverage" in flags:
+            command.append(f"-fprofile-note={notes}")
+        result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
             said = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
             reason = next((line for line in said if "error" in line), said[0])
             raise ReferenceUnavailable(f"{name} does not compile with {compiler}: {reason}")
+        if "--coverage" in flags:
+            notes.replace(target.with_suffix(".gcno"))
         output.replace(target)
     return target

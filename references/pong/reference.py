@@ -99,7 +99,7 @@ def _load(flags: tuple[str, ...]) -> tuple[ctypes.CDLL, np.dtype]:
             compile_library(
                 "pong",
                 [HERE / "shim.c"],
-                [header, HERE / "stub" / "raylib.h"],
+                [header, HERE / "stub" / "raylib.h", HERE.parent / "instrument.h"],
                 (*flags, f"-I{HERE / 'stub'}", f"-I{header.parent}"),
             )
         )
@@ -125,7 +125,8 @@ class VectorPong(VectorReference):
     """A batch of upstream Pongs. Actions: int [B] in {0, 1, 2}, or float32 [B] when continuous.
 
     Keyword arguments are upstream's (`DEFAULTS`). `flags` are the C compiler's: the default is the
-    reference; other flags may change the rounding and are for benchmarks only.
+    reference; other flags may change the rounding and are for benchmarks and instrumented builds
+    (instrument.h, in `library`).
     """
 
     name = "pufferlib-pong"
@@ -137,7 +138,7 @@ class VectorPong(VectorReference):
         if unknown := parameters.keys() - DEFAULTS.keys():
             raise ValueError(f"unknown parameters {sorted(unknown)}; there are {sorted(DEFAULTS)}")
         self.num_envs = num_envs
-        self._library, layout = _load(tuple(flags))
+        self.library, layout = _load(tuple(flags))
         self._envs = np.zeros(num_envs, layout)
         self._draws = np.zeros(num_envs, np.dtype(_Draws))
         self._draws["forced"] = -1
@@ -152,7 +153,7 @@ class VectorPong(VectorReference):
         for name, value in (DEFAULTS | parameters).items():
             self._envs[name] = value
         self.continuous = bool((DEFAULTS | parameters)["continuous"])
-        self._library.simlift_init(self._envs.ctypes.data, num_envs)
+        self.library.simlift_init(self._envs.ctypes.data, num_envs)
         self._numbers = [
             (name, kind)
             for name, (kind, *_) in (layout.fields or {}).items()
@@ -165,12 +166,12 @@ class VectorPong(VectorReference):
         )
         self._buffers["rewards"][:] = 0
         self._buffers["terminals"][:] = 0
-        self._call(self._library.simlift_reset)
+        self._call(self.library.simlift_reset)
         return self._outcome()
 
     def step(self, actions: np.ndarray) -> Outcome:
         self._buffers["actions"][:] = self._checked(actions)
-        self._call(self._library.simlift_step)
+        self._call(self.library.simlift_step)
         return self._outcome()
 
     def draws(self) -> DrawLog:
@@ -316,7 +317,7 @@ def random_play(
     def play(i: int) -> float:
         batch = batches[i]
         batch.reset(seed + i)
-        return batch._library.simlift_random_play(
+        return batch.library.simlift_random_play(
             batch._envs.ctypes.data, batch._draws.ctypes.data, batch.num_envs, num_steps, seed + i
         )
 

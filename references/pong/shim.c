@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "../instrument.h"
+
 enum { MAX_DRAWS = 4 };
 
 typedef struct {
@@ -53,7 +55,9 @@ void simlift_step(Pong* envs, Draws* draws, int n) {
         current = &draws[i];
         current->count = 0;
         envs[i].log = (Log){0};
+        begin_arcs(i);
         c_step(&envs[i]);
+        end_arcs();
     }
 }
 

@@ -13,6 +13,7 @@ from ...envs.pong.render import PADDLE_WIDTH
 from ...references.core import DrawLog, Outcome, Snapshot
 from ...references.pong import VectorPong
 from ..suite import Field, Policy, Suite, Transition, Variant, ignored
+from .pong_coverage import COVERAGE
 from .pong_properties import PROPERTIES
 from .pong_scenarios import SCENARIOS
 
@@ -249,6 +250,7 @@ def suite() -> Suite:
         policies=policies,
         scenarios=SCENARIOS,
         properties=PROPERTIES,
+        coverage=COVERAGE,
         reference_name=VectorPong.name,
         reference_version=VectorPong.version,
     )
