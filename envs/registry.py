@@ -1,20 +1,20 @@
 """Environments by name."""
 
 import difflib
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .cart_pole import CartPole
 from .core import Environment
-from .pong import Pong
 
-_FACTORIES: dict[str, Callable[..., Any]] = {}
+_FACTORIES: dict[str, Callable[..., Any] | str] = {}
 
 
-def register(name: str, factory: Callable[..., Any]) -> None:
+def register(name: str, factory: Callable[..., Any] | str) -> None:
     """Make ``factory(**kwargs)`` available as ``make(name, **kwargs)``.
 
-    Raises ValueError for a name already taken.
+    factory: the class or function, or "module:attribute" of it, imported when it is first made (a
+    leading dot: a module of this package). Raises ValueError for a name already taken.
     """
     if name in _FACTORIES:
         raise ValueError(f"environment {name!r} is already registered; choose another name")
@@ -31,10 +31,20 @@ def make(name: str, **kwargs: Any) -> tuple[Environment, Any]:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {list_environments()}"
         raise ValueError(f"unknown environment {name!r}; {hint}")
     try:
-        env = _FACTORIES[name](**kwargs)
+        env = _factory(name)(**kwargs)
     except TypeError as error:
         raise ValueError(f"{name}: {error}") from error
     return env, env.default_params
+
+
+def _factory(name: str) -> Callable[..., Any]:
+    factory = _FACTORIES[name]
+    if isinstance(factory, str):
+        module, _, attribute = factory.partition(":")
+        factory = _FACTORIES[name] = getattr(
+            importlib.import_module(module, __package__), attribute
+        )
+    return factory
 
 
 def list_environments() -> Sequence[str]:
@@ -44,5 +54,6 @@ def list_environments() -> Sequence[str]:
 
 list = list_environments  # so that registry.list() stands beside registry.make()
 
-register(CartPole.name, CartPole)
-register(Pong.name, Pong)
+# By name: an environment is imported when it is made.
+register("CartPole-v1", ".cart_pole:CartPole")
+register("PufferPong-v0", ".pong:Pong")

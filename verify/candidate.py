@@ -5,7 +5,7 @@ step takes: where it starts, the action, the draws. Comparing is the judge's bus
 so that the two can live in different processes (isolation.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -133,18 +133,11 @@ def _like(name: str, ours: Array, old: Array) -> Array:
 class LocalCandidate:
     """A candidate in this process, compiled once for each shape."""
 
-    def __init__(
-        self, suite: Suite, variant: Variant, env: Environment | None = None, params: Any = None
-    ) -> None:
-        """env, params: by default what the suite makes of the variant."""
+    def __init__(self, suite: Suite, variant: Variant, draw_sites: Sequence[str]) -> None:
         self.x64 = variant.x64
         with jax.enable_x64(self.x64):
-            if env is None:
-                env, params = suite.environment(variant)
-            with suite.reference(variant, 1) as reference:
-                sites = reference.draw_sites
-            self.program = Program(suite, env, params, sites)
-        program = self.program
+            env, params = suite.environment(variant)
+        program = self.program = Program(suite, env, params, tuple(draw_sites))
         self._resynchronised = jax.jit(jax.vmap(jax.vmap(program.resynchronised)))
         self._free = jax.jit(
             lambda carry, inputs: jax.lax.scan(jax.vmap(program.free_step), carry, inputs)

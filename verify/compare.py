@@ -54,8 +54,9 @@ class Comparison:
     @classmethod
     def local(cls, suite: Suite, variant: Variant) -> "Comparison":
         """With the suite's own environment, in this process."""
-        candidate = LocalCandidate(suite, variant)
-        return cls(suite, candidate, candidate.program.draw_sites)
+        with suite.reference(variant, 1) as reference:
+            sites = reference.draw_sites
+        return cls(suite, LocalCandidate(suite, variant, sites), sites)
 
     def start(self, draws: DrawLog) -> tuple[Any, Fields]:
         """Our states [B] after a reset with the draws that the reference's reset consumed, and

@@ -2,11 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
 from ..references.core import DrawLog, Outcome, Snapshot, VectorReference
 from .suite import Policy, Suite
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,6 +93,15 @@ def record_policy(
         recording = _record(reference, num_steps, act, note)
         finished += (recording.outcome.terminated | recording.outcome.truncated).sum(0)
         yield first, first_draws, recording
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one made while the last one is used."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, items, None)
+            yield item
 
 
 def _record(

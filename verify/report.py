@@ -10,7 +10,7 @@ import functools
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,10 +170,10 @@ class _Viewers:
         name = names[self.suite.variants.index(variant) % len(names)]
         seed = derive_seed(seed, "report", variant.name)
         with self.suite.reference(variant, 1) as reference:
+            candidate = self._candidate(variant, reference.draw_sites)
             _, first_draws, recording = next(
                 record_policy(self.suite, reference, policies[name], seed, num_steps, 1)
             )
-        candidate = self._candidate(variant)
         states, _ = candidate.start(first_draws)
         return self._viewer(
             candidate, states, recording, identity, f"{variant.name}; policy {name}"
@@ -186,17 +186,17 @@ class _Viewers:
         except TapeFileError:
             return None
         with self.suite.reference(tape.variant, 1) as reference:
+            candidate = self._candidate(tape.variant, reference.draw_sites)
             reference.restore({name: value[None] for name, value in tape.start.items()})
             recording = record_tape(reference, tape.actions[:, None])
-        candidate = self._candidate(tape.variant)
         states, _ = candidate.restored(recording.at(0))
         title = f"the shrunk tape of {story['field']}"
         return self._viewer(candidate, states, recording, identity, title)
 
-    def _candidate(self, variant: Variant) -> LocalCandidate:
+    def _candidate(self, variant: Variant, draw_sites: Sequence[str]) -> LocalCandidate:
         key = repr(variant)
         if key not in self._candidates:
-            self._candidates[key] = LocalCandidate(self.suite, variant)
+            self._candidates[key] = LocalCandidate(self.suite, variant, draw_sites)
         return self._candidates[key]
 
     def _viewer(

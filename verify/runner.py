@@ -1,22 +1,22 @@
 """`verify`: all levels of one suite, from the regression bank to whole free-running games."""
 
 import dataclasses
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import hypothesis
-import jax
 import numpy as np
 
-from ..envs.core import Environment
-from ..references.core import Outcome
-from . import hazards
+from ..references.core import Outcome, VectorReference
+from ..references.fetch import cache_dir
 from .compare import Comparison
-from .record import record_policy, record_tape
+from .host import CandidateError, Host, LocalHost, Row
+from .isolation import IsolatedHost, sources
+from .record import ahead, record_policy, record_tape
 from .story import Story, tell
-from .suite import Property, Suite, Variant, derive_seed
+from .suite import Suite, Variant, derive_seed
 from .tape import Player, load
 
 LEVELS = ("L0", "L1", "L2", "L3")
@@ -25,14 +25,18 @@ NUM_ENVS = 256
 NUM_STEPS = 256  # of one recording
 EXAMPLES = 200  # of one L1 property
 MAX_STORIES = 5
+SEED_BITS = 53  # what every JSON reader takes for an integer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """episodes: whole games for each variant, spread over its policies."""
+    """episodes: whole games for each variant, spread over its policies; seed: None draws one after
+    the sources of the candidate are fixed; isolated: the candidate in processes of its own, which
+    find the suite by its name."""
 
     episodes: int = 200
-    seed: int = 0
+    seed: int | None = 0
+    isolated: bool = False
     levels: Sequence[str] = LEVELS
     examples: int = EXAMPLES
     bank: Path = BANK
@@ -40,7 +44,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.episodes < 1:
             raise ValueError(f"episodes={self.episodes} must be at least 1")
-        if not 0 <= self.seed < 2**63:
+        if self.seed is not None and not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed} must lie in 0 .. 2**63 - 1")
         if unknown := set(self.levels) - set(LEVELS):
             raise ValueError(f"unknown levels {sorted(unknown)}; there are {list(LEVELS)}")
@@ -48,20 +52,6 @@ class Options:
 
 Progress = Callable[[str, float], None]
 """Told what is being done, and how far it is: 0 .. 1."""
-
-
-@dataclasses.dataclass
-class Row:
-    """One line of the result. count: transitions for L3, else cases."""
-
-    level: str
-    variant: str
-    policy: str
-    count: int = 0
-    mismatches: int = 0
-    seconds: float = 0.0
-    episodes: int = 0
-    what: list[str] = dataclasses.field(default_factory=list)
 
 
 def silent(what: str, done: float) -> None:
@@ -76,22 +66,27 @@ class Run:
         self.rows: list[Row] = []
         self.stories: list[Story] = []
         self.transitions = 0
+        self.seed = options.seed or 0
+        self.program = ""
+        self.host: Host = LocalHost(suite)
         self._comparisons: dict[str, tuple[Comparison, Player]] = {}
 
     def result(self) -> dict[str, Any]:
         """Run everything. The dict of DESIGN.md, section 6."""
         started = time.perf_counter()
-        steps: dict[str, Callable[[], None]] = {
-            "L0": self._hazards,
-            "L1": self._properties,
-            "L2": self._scenarios,
-            "L3": self._rollouts,
-        }
-        if self._steps_fit():
-            self._regressions()
-            for level in LEVELS:
-                if level in self.options.levels:
-                    steps[level]()
+        hashes = sources(self.suite)
+        if self.options.seed is None:  # the candidate is fixed before anybody knows the seed
+            self.seed = secrets.randbits(SEED_BITS)
+        if self.options.isolated:
+            self.host = IsolatedHost(self.suite, [self.options.bank, cache_dir()])
+        with self.host:
+            try:
+                self._levels()
+            except CandidateError as error:
+                self.rows.append(Row("L0", "", "broke", 1, 1, what=[str(error)]))
+        if sources(self.suite)["candidate"] != hashes["candidate"]:
+            what = ["the sources were changed while they were verified; run it again"]
+            self.rows.append(Row("L0", "", "sources", 1, 1, what=what))
         mismatches = sum(row.mismatches for row in self.rows)
         return {
             "holds": mismatches == 0,
@@ -100,7 +95,10 @@ class Run:
             "compared": self.transitions,
             "mismatches": mismatches,
             "levels": [dataclasses.asdict(row) for row in self.rows],
-            "seeds": [self.options.seed],
+            "seeds": [self.seed],
+            "seed_drawn": self.options.seed is None,
+            "isolated": self.options.isolated,
+            "sources": {**hashes, "program": self.program},
             "reference": {
                 "name": self.suite.reference_name,
                 "version": self.suite.reference_version,
@@ -128,17 +126,24 @@ class Run:
 
     # -- the levels
 
+    def _levels(self) -> None:
+        steps: dict[str, Callable[[], None]] = {
+            "L0": self._hazards,
+            "L1": self._properties,
+            "L2": self._scenarios,
+            "L3": self._rollouts,
+        }
+        if self._steps_fit():
+            self._regressions()
+            for level in LEVELS:
+                if level in self.options.levels:
+                    steps[level]()
+        self.rows.append(self.host.conduct())
+
     def _steps_fit(self) -> bool:
         """Whether `step` takes the states that `reset` and `step` return: else nothing can run."""
-        for variant in self.suite.variants:
-            env, params = self.suite.environment(variant)
-            try:
-                count, wrong = hazards.same_avals(env, params)
-            except (TypeError, ValueError) as error:
-                count, wrong = 1, [" ".join(str(error).split())]
-            if wrong:
-                row = self._row("L0", variant.name, "same_avals")
-                row.count, row.what, row.mismatches = count, wrong, len(wrong)
+        rows = [self.host.same_avals(variant) for variant in self.suite.variants]
+        self.rows += [row for row in rows if row.mismatches]
         return not self.rows
 
     def _regressions(self) -> None:
@@ -161,38 +166,14 @@ class Run:
 
     def _hazards(self) -> None:
         for i, variant in enumerate(self.suite.variants):
-            env, params = self.suite.environment(variant)
             self.progress(f"L0 {variant.name}", i / len(self.suite.variants))
-            played = hazards.play(env, params)
-            for name, check in hazards.CHECKS.items():
-                row = self._row("L0", variant.name, name)
-                started = time.perf_counter()
-                row.count, row.what = check(env, params, played)
-                row.mismatches = len(row.what)
-                row.seconds = time.perf_counter() - started
+            self.rows += self.host.hazards(variant)
+        self.program = self.host.program(self.suite.variants[0])
 
     def _properties(self) -> None:
-        for i, claim in enumerate(self.suite.properties):
-            self.progress(f"L1 {claim.name}", i / len(self.suite.properties))
-            row = self._row("L1", claim.variant.name, claim.name)
-            env, params = self.suite.environment(claim.variant)
-            started = time.perf_counter()
-
-            settings = hypothesis.settings(
-                max_examples=self.options.examples,
-                deadline=None,
-                database=None,
-                suppress_health_check=list(hypothesis.HealthCheck),
-                print_blob=False,
-            )
-            seed = hypothesis.seed(derive_seed(self.options.seed, claim.name))
-            try:
-                seed(settings(_given(claim, env, params, row)))()
-            except Exception as error:
-                row.mismatches = 1
-                notes = " ".join(getattr(error, "__notes__", []))
-                row.what = [f"{claim.module}: {type(error).__name__}: {error}. {notes}"]
-            row.seconds = time.perf_counter() - started
+        for i in range(count := self.host.num_properties()):
+            self.progress(f"L1 {i + 1} of {count}", i / count)
+            self.rows.append(self.host.property(i, self.seed, self.options.examples))
 
     def _scenarios(self) -> None:
         longest = max((len(scenario.actions) for scenario in self.suite.scenarios), default=0)
@@ -202,7 +183,7 @@ class Run:
             started = time.perf_counter()
             comparison, player = self._comparison(scenario.variant)
             reference = player.reference(1)
-            seed = derive_seed(self.options.seed, scenario.name)
+            seed = derive_seed(self.seed, scenario.name)
             reference.reset(seed)
             fields = reference.snapshot()
             for name, value in scenario.place.items():
@@ -243,24 +224,32 @@ class Run:
             for name in self.suite.policies(variant)
         ]
         for i, (variant, policy) in enumerate(cells):
-            self._rollout(variant, policy, i / len(cells), 1 / len(cells))
+            episodes = -(-self.options.episodes // len(self.suite.policies(variant)))
+            with self.suite.reference(variant, min(NUM_ENVS, episodes)) as reference:
+                stop_after = -(-episodes // reference.num_envs)
+                self._rollout(
+                    variant, policy, reference, stop_after, i / len(cells), 1 / len(cells)
+                )
 
-    def _rollout(self, variant: Variant, policy: str, done: float, share: float) -> None:
-        policies = self.suite.policies(variant)
-        episodes = -(-self.options.episodes // len(policies))
-        num_envs = min(NUM_ENVS, episodes)
-        stop_after = -(-episodes // num_envs)
+    def _rollout(
+        self,
+        variant: Variant,
+        policy: str,
+        reference: VectorReference,
+        stop_after: int,
+        done: float,
+        share: float,
+    ) -> None:
+        """stop_after: episodes of each instance; done, share: what the progress shows."""
         comparison, player = self._comparison(variant)
-        reference = player.reference(num_envs)
-        seed = derive_seed(self.options.seed, variant.name, policy)
+        play, num_envs = self.suite.policies(variant)[policy], reference.num_envs
+        seed = derive_seed(self.seed, variant.name, policy)
         e2 = self._row("L3 E2", variant.name, policy)
         e3 = self._row("L3 E3", variant.name, policy)
         states, steps = None, 0
         label = f"L3 {variant.name}, {policy}"
         self.progress(label, done)
-        recordings = record_policy(
-            self.suite, reference, policies[policy], seed, NUM_STEPS, stop_after
-        )
+        recordings = ahead(record_policy(self.suite, reference, play, seed, NUM_STEPS, stop_after))
         for first, first_draws, recording in recordings:
             started = time.perf_counter()
             if states is None:
@@ -308,21 +297,11 @@ class Run:
     def _comparison(self, variant: Variant) -> tuple[Comparison, Player]:
         key = repr(variant)
         if key not in self._comparisons:
-            comparison = Comparison.local(self.suite, variant)
+            with self.suite.reference(variant, 1) as reference:
+                sites = reference.draw_sites
+            comparison = Comparison(self.suite, self.host.candidate(variant, sites), sites)
             self._comparisons[key] = comparison, Player(self.suite, comparison, variant)
         return self._comparisons[key]
-
-
-def _given(claim: Property, env: Environment, params: Any, row: Row) -> Callable[[], None]:
-    """The property as hypothesis wants it, compiled once, counting its examples."""
-    holds = jax.jit(lambda inputs: claim.holds(env, params, inputs))
-
-    @hypothesis.given(inputs=claim.inputs)
-    def test(inputs: Any) -> None:
-        row.count += 1
-        assert holds(inputs), claim.name
-
-    return test
 
 
 def _outcome_at(outcome: Outcome, step: int) -> Outcome:

@@ -182,6 +182,9 @@ class Suite:
     """What equality means for one system, and how to go looking for a difference."""
 
     name: str
+    package: str
+    """Full name of the package, or module, that holds the translation. It is loaded where it is
+    watched, so a suite imports it inside its functions only."""
     variants: Sequence[Variant]
     environment: Callable[[Variant], tuple[Environment, Any]]
     reference: Callable[[Variant, int], VectorReference]
@@ -195,7 +198,7 @@ class Suite:
     """(snapshot right after the step that ended an episode, returns [B]) -> its score [B]."""
     policies: Callable[[Variant], Mapping[str, Policy]]
     scenarios: Sequence[Scenario] = ()
-    properties: Sequence[Property] = ()
+    properties: Callable[[], Sequence[Property]] = tuple
     targets: Sequence[str] = ()
     """Full names of the modules of the translation: what mutants are made of."""
     domain: Callable[[Variant], "Domain"] | None = None

@@ -1,20 +1,17 @@
 """What equality means between PufferLib's pong.h and envs/pong."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ...envs.pong import Draws, Params, Pong, State
-from ...envs.pong.render import PADDLE_WIDTH
 from ...references.core import DrawLog, Outcome, Snapshot
 from ...references.pong import VectorPong
-from ..suite import Field, Policy, Suite, Transition, Variant, ignored
-from .pong_coverage import COVERAGE
-from .pong_properties import PROPERTIES
+from ..suite import Field, Policy, Property, Suite, Transition, Variant, ignored
+from .pong_coverage import COVERAGE, content
 from .pong_scenarios import SCENARIOS
 
 # A court with none of upstream's numbers, few of them exact in binary: shows that Params are wired
@@ -42,7 +39,9 @@ VARIANTS = (
 )
 
 
-def environment(variant: Variant) -> tuple[Pong, Params]:
+def environment(variant: Variant) -> tuple[Any, Any]:
+    from ...envs.pong import Pong
+
     env = Pong(**variant.config)
     defaults = env.default_params
     changed = {k: jnp.asarray(v, getattr(defaults, k).dtype) for k, v in variant.parameters.items()}
@@ -90,6 +89,12 @@ def _log(value: Any) -> Field:
     )
 
 
+def _paddle_width(t: Transition) -> Array:
+    from ...envs.pong.render import PADDLE_WIDTH
+
+    return jnp.float32(PADDLE_WIDTH)
+
+
 def _paddle_dir(t: Transition) -> Array:
     if jnp.issubdtype(t.action.dtype, jnp.floating):
         return jnp.clip(t.action, -1, 1)
@@ -122,7 +127,7 @@ def _fields() -> Mapping[str, Field]:
         **{n: _param(n) for n in ("paddle_speed", "ball_initial_speed_x", "ball_initial_speed_y")},
         **{n: _param(n) for n in ("ball_speed_y_increment", "ball_max_speed_y", "max_score")},
         **{n: _param(n) for n in ("min_paddle_y", "max_paddle_y")},
-        "paddle_width": Field(lambda t: jnp.float32(PADDLE_WIDTH), module="render"),
+        "paddle_width": Field(_paddle_width, module="render"),
         "log_score": _log(_difference),
         "log_episode_return": _log(_difference),
         "log_episode_length": _log(lambda t: t.info["rally_ticks"]),
@@ -138,8 +143,10 @@ def _fields() -> Mapping[str, Field]:
     }
 
 
-def state(before: Mapping[str, Array], params: Params) -> State:
+def state(before: Mapping[str, Array], params: Any) -> Any:
     """Our state out of upstream's: the ball is in play, no serve is due."""
+    from ...envs.pong import State
+
     del params
     return State(
         **{n: before[n] for n in ("paddle_yl", "paddle_yr", "ball_x", "ball_y")},
@@ -152,6 +159,8 @@ def state(before: Mapping[str, Array], params: Params) -> State:
 
 def draws(log: DrawLog) -> tuple[Any, Any]:
     """Upstream draws at most one serve a step, whether the game goes on or starts anew."""
+    from ...envs.pong import Draws
+
     serve = Draws(serve=jnp.asarray(log.value[:, 0] % 2, jnp.int32))
     return serve, serve
 
@@ -235,10 +244,17 @@ def _edge() -> Policy:
     return act
 
 
+def properties() -> Sequence[Property]:
+    from .pong_properties import PROPERTIES
+
+    return PROPERTIES
+
+
 @functools.cache
 def suite() -> Suite:
     return Suite(
         name="pong",
+        package="simlift.envs.pong",
         variants=VARIANTS,
         environment=environment,
         reference=reference,
@@ -249,8 +265,9 @@ def suite() -> Suite:
         score=lambda snapshot, returns: snapshot["log_score"],
         policies=policies,
         scenarios=SCENARIOS,
-        properties=PROPERTIES,
+        properties=properties,
         coverage=COVERAGE,
+        content=content,
         reference_name=VectorPong.name,
         reference_version=VectorPong.version,
     )
