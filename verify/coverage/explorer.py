@@ -1,0 +1,168 @@
+"""Going after what the policies do not reach: an archive of states, one for each kind of step.
+
+As in Go-Explore: a cell is what a step took in the reference's source; take a rare one, restore the
+reference there, act at random for a while, and keep whatever was never seen. The tapes that showed
+something new are then played on the ordinary reference, to be compared like any other recording.
+"""
+
+import dataclasses
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from ...references.core import Outcome, Snapshot
+from ..record import Recording, record_tape
+from ..suite import Policy, Suite, Variant, derive_seed
+from .arcs import Cells, cells_of
+
+NUM_ENVS = 32
+BURST = 64  # steps from one restored state
+HOLD = (0.0, 0.5, 0.9)  # how likely an action is repeated, one of these for each burst
+RESET = "reset"  # the cell of every state that a reset gives
+CHUNK = 1024  # tapes in one recording
+
+
+@dataclasses.dataclass
+class Entry:
+    """One cell of the archive. snapshot, outcome: one instance's, right after such a step."""
+
+    snapshot: Snapshot
+    outcome: Outcome
+    seen: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Explored:
+    """recordings: of the ordinary reference, every instance a tape [BURST] that showed something
+    new; cells: how many kinds of steps were seen; steps: how many the search took."""
+
+    recordings: list[Recording]
+    cells: int
+    steps: int
+
+
+class Explorer:
+    """The search itself; `archive` grows with each `burst`."""
+
+    def __init__(self, suite: Suite, cells: Cells, policy: Policy, seed: int) -> None:
+        self.cells, self.policy = cells, policy
+        self.generator = np.random.default_rng(seed)
+        self.archive: dict[Hashable, Entry] = {}
+        self.tapes: list[tuple[Snapshot, np.ndarray]] = []
+        outcome = cells.reference.reset(seed)
+        snapshot = cells.reference.snapshot()
+        suite.check_total(snapshot)
+        for i in range(cells.reference.num_envs):
+            self._keep(RESET, snapshot, outcome, i)
+
+    def burst(self) -> int:
+        """Restore, act, keep what is new. Returns the number of steps taken."""
+        reference = self.cells.reference
+        entries = self._choose(reference.num_envs)
+        start = _stack([entry.snapshot for entry in entries])
+        outcome = _stack_outcomes([entry.outcome for entry in entries])
+        reference.restore(start)
+        hold = self.generator.choice(HOLD, reference.num_envs)
+        new = np.zeros(reference.num_envs, bool)
+        actions: list[np.ndarray] = []
+        snapshot: Snapshot = start
+        for _ in range(BURST):
+            actions.append(self._act(outcome, snapshot, actions, hold))
+            outcome, snapshot, cells = self.cells.step(actions[-1])
+            for i, cell in enumerate(cells):
+                new[i] |= self._keep(cell, snapshot, outcome, i)
+        taken = np.stack(actions)
+        for i in np.flatnonzero(new).tolist():
+            self.tapes.append((_row(start, i), taken[:, i]))
+        return taken.shape[0] * taken.shape[1]
+
+    def _choose(self, count: int) -> list[Entry]:
+        entries = list(self.archive.values())
+        rarity = np.array([entry.seen for entry in entries]) ** -0.5
+        # Half of all goes to every cell alike: a common one is where most of the game happens.
+        chance = (rarity / rarity.sum() + 1 / len(entries)) / 2
+        return [entries[i] for i in self.generator.choice(len(entries), count, p=chance)]
+
+    def _act(
+        self, outcome: Outcome, snapshot: Snapshot, before: Sequence[np.ndarray], hold: np.ndarray
+    ) -> np.ndarray:
+        fresh = self.policy(self.generator, outcome, snapshot)
+        if not before:
+            return fresh
+        held = self.generator.random(len(fresh)) < hold
+        if outcome.legal is not None:
+            legal = np.take_along_axis(outcome.legal, before[-1][..., None], -1)
+            held &= legal.reshape(len(fresh), -1).all(1)
+        return np.where(held.reshape(-1, *[1] * (fresh.ndim - 1)), before[-1], fresh)
+
+    def _keep(self, cell: Hashable, snapshot: Snapshot, outcome: Outcome, i: int) -> bool:
+        """Whether the cell is new. A known one keeps each of its states with the same chance."""
+        entry = self.archive.get(cell)
+        new = entry is None
+        if entry is None:
+            entry = self.archive[cell] = Entry(_row(snapshot, i), _outcome_row(outcome, i))
+        entry.seen += 1
+        if not new and self.generator.random() < 1 / entry.seen:
+            entry.snapshot, entry.outcome = _row(snapshot, i), _outcome_row(outcome, i)
+        return new
+
+
+def explore(
+    suite: Suite,
+    variant: Variant,
+    seed: int,
+    budget_steps: int = 20_000,
+    num_envs: int = NUM_ENVS,
+) -> Explored:
+    """Search from resets with random and held actions, and record every tape that showed more.
+
+    The suite's policy "random" acts (the first one where there is none of this name). Python
+    references are searched one instance at a time. Each recording can be compared from
+    `Comparison.synchronised(recording)`. Raises SuiteError where steps have no cells, and
+    SnapshotRefused where the reference cannot be restored.
+    """
+    policies = suite.policies(variant)
+    policy = policies.get("random") or next(iter(policies.values()))
+    cells = cells_of(suite, variant, num_envs)
+    with cells.reference:
+        search = Explorer(suite, cells, policy, derive_seed(seed, "explorer", variant.name))
+        steps = 0
+        while steps < budget_steps:
+            steps += search.burst()
+    tapes = search.tapes
+    recordings = [
+        _record(suite, variant, tapes[first : first + CHUNK])
+        for first in range(0, len(tapes), CHUNK)
+    ]
+    return Explored(recordings, len(search.archive) - 1, steps)
+
+
+def _record(
+    suite: Suite, variant: Variant, tapes: Sequence[tuple[Snapshot, np.ndarray]]
+) -> Recording:
+    with suite.reference(variant, len(tapes)) as reference:
+        reference.reset(0)  # some can be restored only after a reset
+        reference.restore(_stack([start for start, _ in tapes]))
+        return record_tape(reference, np.stack([actions for _, actions in tapes], 1))
+
+
+def _row(fields: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
+    return {name: value[i].copy() for name, value in fields.items()}
+
+
+def _stack(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _outcome_row(outcome: Outcome, i: int) -> Outcome:
+    values = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
+    return Outcome(**{k: None if v is None else v[i].copy() for k, v in values.items()})  # type: ignore[arg-type]
+
+
+def _stack_outcomes(rows: Sequence[Outcome]) -> Outcome:
+    columns = {
+        field.name: [getattr(row, field.name) for row in rows]
+        for field in dataclasses.fields(Outcome)
+        if field.name != "final_observation"  # a reset shows none
+    }
+    return Outcome(**{k: None if v[0] is None else np.stack(v) for k, v in columns.items()})  # type: ignore[arg-type]
