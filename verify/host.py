@@ -55,9 +55,6 @@ class Host(Protocol):
     def property(self, index: int, seed: int, examples: int) -> Row:
         """One claim of L1."""
 
-    def conduct(self) -> Row:
-        """L0 again: what the candidate's code did besides computing; asked last."""
-
     def program(self, variant: Variant) -> str:
         """SHA-256 of the lowered program of `step`."""
 
@@ -130,9 +127,6 @@ class LocalHost:
                 row.what = [f"{claim.module}: {type(error).__name__}: {error}. {notes}"]
         row.seconds = time.perf_counter() - started
         return row
-
-    def conduct(self) -> Row:
-        return Row("L0", "", "conduct")  # nothing is watched in the judge's own process
 
     def program(self, variant: Variant) -> str:
         with jax.enable_x64(variant.x64):

@@ -130,7 +130,7 @@ class IsolatedHost:
         return self._rows(head)[0]
 
     def conduct(self) -> Row:
-        """Both processes' conduct."""
+        """L0 again: what the candidate's code did besides computing, in both; asked last."""
         rows = [self._rows({"do": "conduct"}, process)[0] for process in (self._even, self._odd)]
         rows[0].what = list(dict.fromkeys(rows[0].what + rows[1].what))
         rows[0].mismatches = len(rows[0].what)

@@ -138,7 +138,8 @@ class Run:
             for level in LEVELS:
                 if level in self.options.levels:
                     steps[level]()
-        self.rows.append(self.host.conduct())
+        if isinstance(self.host, IsolatedHost):
+            self.rows.append(self.host.conduct())
 
     def _steps_fit(self) -> bool:
         """Whether `step` takes the states that `reset` and `step` return: else nothing can run."""
