@@ -110,8 +110,8 @@ class Program:
         shape = inputs["action"].shape[:2]
         flat = DrawLog(
             count=log.count.reshape(-1),
-            site=log.site.reshape(-1, log.site.shape[-1]),
-            value=log.value.reshape(-1, log.value.shape[-1]),
+            site=log.site.reshape(log.count.size, log.site.shape[-1]),
+            value=log.value.reshape(log.count.size, log.value.shape[-1]),
         )
         draws, reset_draws = jax.tree.map(
             lambda x: x.reshape(*shape, *x.shape[1:]), self.suite.draws(flat)

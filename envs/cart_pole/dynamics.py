@@ -54,9 +54,7 @@ def integrate(
     """The state `tau` later."""
     x_dot = state.x_dot + rounded(params.tau * xacc)
     theta_dot = state.theta_dot + rounded(params.tau * thetaacc)
-    x_speed, theta_speed = (
-        (x_dot, theta_dot) if semi_implicit else (state.x_dot, state.theta_dot)
-    )
+    x_speed, theta_speed = (x_dot, theta_dot) if semi_implicit else (state.x_dot, state.theta_dot)
     return state.replace(
         x=state.x + rounded(params.tau * x_speed),
         x_dot=x_dot,
@@ -78,5 +76,5 @@ def is_down(state: State, params: Params) -> Array:
 def reward(down: Array, fallen: Array, sutton_barto: bool) -> Array:
     """float32 []. fallen: bool [], whether the episode had terminated before this step."""
     if sutton_barto:
-        return -down.astype(jnp.float32)
+        return jnp.where(down, jnp.float32(-1), jnp.float32(0))
     return (~(down & fallen)).astype(jnp.float32)

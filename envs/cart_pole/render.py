@@ -39,13 +39,14 @@ def render(state: State, params: Params) -> np.ndarray:
 
 def _draw_cart(draw: ImageDraw.ImageDraw, center: float) -> None:
     half_width, half_height = CART_WIDTH / 2, CART_HEIGHT / 2
-    corners = (center - half_width, TRACK_Y - half_height), (center + half_width, TRACK_Y + half_height)
+    corners = (
+        (center - half_width, TRACK_Y - half_height),
+        (center + half_width, TRACK_Y + half_height),
+    )
     draw.rounded_rectangle(_scaled(*corners), 4 * SMOOTH, CART)
 
 
-def _draw_pole(
-    draw: ImageDraw.ImageDraw, x: float, y: float, theta: float, length: float
-) -> None:
+def _draw_pole(draw: ImageDraw.ImageDraw, x: float, y: float, theta: float, length: float) -> None:
     """From its axle at (x, y); positive angles lean right."""
     up = np.array([math.sin(theta), -math.cos(theta)])
     side = np.array([up[1], -up[0]]) * POLE_WIDTH / 2

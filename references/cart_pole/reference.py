@@ -54,7 +54,7 @@ def installed_version() -> str | None:
 
 
 def _make(**kwargs: Any) -> Any:
-    """Upstream's environment. Raises ReferenceUnavailable where it is missing or another version."""
+    """Upstream's environment. Raises ReferenceUnavailable where it, or a known version, is not."""
     version = installed_version()
     if version is None:
         raise ReferenceUnavailable(f"{NAME} needs gymnasium: {REMEDY}")

@@ -10,7 +10,7 @@ from ..suite import Suite
 
 def list_suites() -> list[str]:
     """The systems that simlift has a suite for."""
-    return ["pong"]
+    return ["cart_pole", "pong"]
 
 
 def get_suite(name: str) -> Suite:
@@ -22,6 +22,10 @@ def get_suite(name: str) -> Suite:
     if ":" in name:
         return _imported(name)
     match name:
+        case "cart_pole":
+            from . import cart_pole
+
+            return cart_pole.suite()
         case "pong":
             from . import pong
 

@@ -26,11 +26,12 @@ NEAR_LEFT = {"ball_x": 5.0, "ball_vx": -10.0, "ball_y": 300.0, "ball_vy": 0.0, "
 
 
 def after(step: int, **expected: Any) -> Callable[[Steps], bool]:
-    """Whether the reference's fields (or `reward`, `terminated`) are so after step `step`."""
+    """Whether the reference's fields (or `reward`, `terminated`, `truncated`) are so after `step`."""
 
     def happened(steps: Steps) -> bool:
         snapshot, outcome = steps[step]
-        shown = {**snapshot, "reward": outcome.reward, "terminated": outcome.terminated}
+        ends = {"terminated": outcome.terminated, "truncated": outcome.truncated}
+        shown = {**snapshot, **ends, "reward": outcome.reward}
         return all(
             np.array_equal(shown[name], np.asarray(value, np.asarray(shown[name]).dtype))
             for name, value in expected.items()
