@@ -13,6 +13,7 @@ from ...references.pong import VectorPong
 from ..suite import Field, Policy, Property, Suite, Transition, Variant, ignored
 from .pong_coverage import COVERAGE, content
 from .pong_scenarios import SCENARIOS
+from .pong_transfer import PLAN
 
 # A court with none of upstream's numbers, few of them exact in binary: shows that Params are wired
 # through, and that products and sums round as in C.
@@ -250,6 +251,9 @@ def properties() -> Sequence[Property]:
     return PROPERTIES
 
 
+MODULES = ("draws", "dynamics", "env", "observe", "state")
+
+
 @functools.cache
 def suite() -> Suite:
     return Suite(
@@ -266,8 +270,10 @@ def suite() -> Suite:
         policies=policies,
         scenarios=SCENARIOS,
         properties=properties,
+        targets=tuple(f"simlift.envs.pong.{name}" for name in MODULES),
         coverage=COVERAGE,
         content=content,
+        transfer=PLAN,
         reference_name=VectorPong.name,
         reference_version=VectorPong.version,
     )
