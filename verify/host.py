@@ -17,6 +17,7 @@ import jax
 from ..envs.core import Environment
 from . import hazards
 from .candidate import Candidate, LocalCandidate
+from .evidence import Progress, gather
 from .suite import Property, Suite, Variant, derive_seed
 
 
@@ -54,6 +55,14 @@ class Host(Protocol):
 
     def property(self, index: int, seed: int, examples: int) -> Row:
         """One claim of L1."""
+
+    def evidence(
+        self, level: str, seed: int, progress: Progress, process: int
+    ) -> dict[str, Any] | None:
+        """One level of `evidence.EVIDENCE`; None where the suite declares nothing for it.
+
+        process: 0 or 1, so that two levels can be gathered at the same time.
+        """
 
     def program(self, variant: Variant) -> str:
         """SHA-256 of the lowered program of `step`."""
@@ -127,6 +136,11 @@ class LocalHost:
                 row.what = [f"{claim.module}: {type(error).__name__}: {error}. {notes}"]
         row.seconds = time.perf_counter() - started
         return row
+
+    def evidence(
+        self, level: str, seed: int, progress: Progress, process: int = 0
+    ) -> dict[str, Any] | None:
+        return gather(level, self.suite, seed, progress)
 
     def program(self, variant: Variant) -> str:
         with jax.enable_x64(variant.x64):

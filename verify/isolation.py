@@ -22,12 +22,15 @@ import numpy as np
 
 from ..references.core import DrawLog
 from .candidate import Fields
+from .evidence import Progress
 from .host import CandidateError, Row
-from .suite import Suite, SuiteError, Variant
+from .suite import Suite, Variant
 from .wire import WireError, receive, send
-from .worker import folder_of
+from .worker import BLAMELESS, folder_of
 
 TIMEOUT_S = 900  # of one answer; the first ones compile
+KINDS: Mapping[str, type[Exception]] = {error.__name__: error for error in BLAMELESS}
+
 VERIFIER = Path(__file__).parent
 REFERENCES = VERIFIER.parent / "references"
 
@@ -68,21 +71,32 @@ class _Process:
         self._queue = ThreadPoolExecutor(1)
 
     def ask(
-        self, head: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+        self,
+        head: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray] | None = None,
+        progress: Progress | None = None,
     ) -> Future[tuple[dict[str, Any], Fields]]:
-        return self._queue.submit(self._ask, head, arrays or {})
+        return self._queue.submit(self._ask, head, arrays or {}, progress)
 
     def _ask(
-        self, head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+        self,
+        head: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        progress: Progress | None,
     ) -> tuple[dict[str, Any], Fields]:
         try:
             send(self._line, head, arrays)
-            answer, values = receive(self._line)
+            while True:
+                answer, values = receive(self._line)
+                if "progress" not in answer:
+                    break
+                if progress is not None:
+                    what, done = answer["progress"]
+                    progress(str(what)[:80], float(done))
         except WireError as error:
             raise CandidateError(f"its process failed ({error}): {self._last_words()}") from error
         if "error" in answer:
-            kind = SuiteError if answer.get("kind") == "suite" else CandidateError
-            raise kind(str(answer["error"]))
+            raise KINDS.get(answer.get("kind", ""), CandidateError)(str(answer["error"]))
         return answer, values
 
     def _last_words(self) -> str:
@@ -135,6 +149,13 @@ class IsolatedHost:
         rows[0].what = list(dict.fromkeys(rows[0].what + rows[1].what))
         rows[0].mismatches = len(rows[0].what)
         return rows[0]
+
+    def evidence(
+        self, level: str, seed: int, progress: Progress, process: int
+    ) -> dict[str, Any] | None:
+        head = {"do": "evidence", "level": level, "seed": seed}
+        asked = (self._even, self._odd)[process].ask(head, progress=progress)
+        return asked.result()[0]["evidence"]
 
     def program(self, variant: Variant) -> str:
         """Raises CandidateError when the two processes do not lower the same program."""

@@ -4,6 +4,7 @@ import dataclasses
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from ..references.core import Outcome, VectorReference
 from ..references.fetch import cache_dir
 from .compare import Comparison
+from .evidence import EVIDENCE, Progress
 from .host import CandidateError, Host, LocalHost, Row
 from .isolation import IsolatedHost, sources
 from .record import ahead, record_policy, record_tape
@@ -20,6 +22,7 @@ from .suite import Suite, Variant, derive_seed
 from .tape import Player, load
 
 LEVELS = ("L0", "L1", "L2", "L3")
+ALL_LEVELS = (*LEVELS, *EVIDENCE)
 BANK = Path(__file__).parent / "regressions"
 NUM_ENVS = 256
 NUM_STEPS = 256  # of one recording
@@ -46,12 +49,8 @@ class Options:
             raise ValueError(f"episodes={self.episodes} must be at least 1")
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed} must lie in 0 .. 2**63 - 1")
-        if unknown := set(self.levels) - set(LEVELS):
-            raise ValueError(f"unknown levels {sorted(unknown)}; there are {list(LEVELS)}")
-
-
-Progress = Callable[[str, float], None]
-"""Told what is being done, and how far it is: 0 .. 1."""
+        if unknown := set(self.levels) - set(ALL_LEVELS):
+            raise ValueError(f"unknown levels {sorted(unknown)}; there are {list(ALL_LEVELS)}")
 
 
 def silent(what: str, done: float) -> None:
@@ -68,6 +67,7 @@ class Run:
         self.transitions = 0
         self.seed = options.seed or 0
         self.program = ""
+        self.evidence: dict[str, dict[str, Any]] = {}
         self.host: Host = LocalHost(suite)
         self._comparisons: dict[str, tuple[Comparison, Player]] = {}
 
@@ -108,6 +108,7 @@ class Run:
                 for name, field in self.suite.fields.items()
                 if field.compare.kind == "ignored"
             },
+            "evidence": self.evidence,
             "divergences": [dataclasses.asdict(story) for story in self.stories],
             "seconds": time.perf_counter() - started,
         }
@@ -138,6 +139,7 @@ class Run:
             for level in LEVELS:
                 if level in self.options.levels:
                     steps[level]()
+            self._evidence([level for level in EVIDENCE if level in self.options.levels])
         if isinstance(self.host, IsolatedHost):
             self.rows.append(self.host.conduct())
 
@@ -283,6 +285,27 @@ class Run:
                 return  # one story a cell: what follows only repeats it
             steps += recording.num_steps
             self.progress(label, done + share * min(1.0, e2.episodes / (num_envs * stop_after)))
+
+    def _evidence(self, levels: Sequence[str]) -> None:
+        """Mutants in one process of the candidate, everything else in the other."""
+        shares = [[level for level in levels if (level == "mutants") == first] for first in (1, 0)]
+
+        def gather(process: int) -> dict[str, dict[str, Any] | None]:
+            found = {}
+            for level in shares[process]:
+                self.progress(level, 0.0)
+                found[level] = self.host.evidence(level, self.seed, self.progress, process)
+            return found
+
+        with ThreadPoolExecutor(2 if self.options.isolated else 1) as threads:
+            first, second = threads.map(gather, range(2))
+        results = {**first, **second}
+        for level in levels:
+            if (found := results[level]) is not None:
+                row = self._row(level, "", "")
+                row.count, row.what, row.seconds = found["count"], found["what"], found["seconds"]
+                row.mismatches = 0 if found["holds"] else max(1, len(row.what))
+                self.evidence[level] = found
 
     # -- helpers
 

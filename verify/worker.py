@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from ..references.core import DrawLog
+from ..references.core import DrawLog, ReferenceUnavailable
 from . import guard
+from .evidence import Progress
 from .host import CandidateError, LocalHost, Row
 from .suite import Suite, SuiteError, Variant
 from .suites import get_suite
@@ -39,10 +40,12 @@ class Server:
         self._count = 0
 
     def answer(
-        self, head: dict[str, Any], arrays: dict[str, np.ndarray]
+        self, head: dict[str, Any], arrays: dict[str, np.ndarray], progress: Progress
     ) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
         operation = head["do"]
         variant = Variant(**head["variant"]) if "variant" in head else None
+        if operation == "evidence":
+            return {"evidence": self.host.evidence(head["level"], head["seed"], progress)}, {}
         if operation == "num_properties":
             return {"count": self.host.num_properties()}, {}
         if operation == "property":
@@ -96,6 +99,9 @@ class Server:
         return Row("L0", "", "conduct", count=len(self._before), mismatches=len(told), what=told)
 
 
+BLAMELESS = (SuiteError, ReferenceUnavailable, ImportError)
+"""Errors that are not the candidate's."""
+
 OURS = ("simlift.verify", "simlift.envs", "simlift.references")
 
 
@@ -125,6 +131,10 @@ def main(arguments: list[str]) -> None:
     before = guard.fingerprint(OURS)
     watch = guard.Guard([folder_of(package)], [Path(path) for path in secret])
     watch.watch()
+
+    def progress(what: str, done: float) -> None:
+        send(line, {"progress": [what, done]}, {})
+
     compiled = guard.count_compilations()
     server = Server(suite, watch, before)
     try:
@@ -140,11 +150,11 @@ def main(arguments: list[str]) -> None:
             try:
                 if failed:
                     raise CandidateError(failed)
-                result, values = server.answer(head, arrays)
+                result, values = server.answer(head, arrays, progress)
             except Exception as error:
-                kind = "suite" if isinstance(error, SuiteError) else "candidate"
-                text = " ".join(f"{type(error).__name__}: {error}".split())
-                result, values = {"error": text[:2000], "kind": kind}, {}
+                kind = next((k.__name__ for k in BLAMELESS if isinstance(error, k)), "")
+                said = str(error) if kind else f"{type(error).__name__}: {error}"
+                result, values = {"error": " ".join(said.split())[:2000], "kind": kind}, {}
             send(line, result, values)
     except WireError:
         pass  # the judge has hung up
