@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,12 @@ class Recording:
         """The reference's fields [B, ...] before step `step`."""
         return {name: value[step] for name, value in self.snapshots.items()}
 
+    def add_to(self, digest: Any) -> None:
+        """Feed a hashlib digest with what was done and what the reference showed."""
+        shown = self.outcome
+        for x in (self.action, shown.observation, shown.reward, shown.terminated, shown.truncated):
+            digest.update(np.ascontiguousarray(x).data)
+
     def instance(self, index: int, start: int, stop: int) -> "Recording":
         """Steps start .. stop - 1 of one instance, as a recording with B = 1."""
         one = slice(index, index + 1)
@@ -61,7 +67,7 @@ class Recording:
 def record_tape(reference: VectorReference, actions: np.ndarray) -> Recording:
     """Step the reference from where it stands through `actions` [T, B]."""
     tape = iter(actions)
-    return _record(reference, len(actions), lambda: next(tape))
+    return record(reference, len(actions), lambda: next(tape))
 
 
 def record_policy(
@@ -90,7 +96,7 @@ def record_policy(
         last[:] = [(outcome, snapshot)]
 
     while finished.min() < stop_after:
-        recording = _record(reference, num_steps, act, note)
+        recording = record(reference, num_steps, act, note)
         finished += (recording.outcome.terminated | recording.outcome.truncated).sum(0)
         yield first, first_draws, recording
 
@@ -104,12 +110,13 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
-def _record(
+def record(
     reference: VectorReference,
     num_steps: int,
     act: Callable[[], np.ndarray],
     note: Callable[[Outcome, Snapshot], None] | None = None,
 ) -> Recording:
+    """Step the reference from where it stands: `act` before each step, `note` after it."""
     rows: list[tuple[np.ndarray, Outcome, DrawLog]] = []
     snapshots = [reference.snapshot()]
     for _ in range(num_steps):

@@ -26,7 +26,7 @@ NEAR_LEFT = {"ball_x": 5.0, "ball_vx": -10.0, "ball_y": 300.0, "ball_vy": 0.0, "
 
 
 def after(step: int, **expected: Any) -> Callable[[Steps], bool]:
-    """Whether the reference's fields (or `reward`, `terminated`, `truncated`) are so after `step`."""
+    """Whether the reference's fields, reward, terminated and truncated are so after step `step`."""
 
     def happened(steps: Steps) -> bool:
         snapshot, outcome = steps[step]
