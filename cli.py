@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import rich.progress
@@ -35,7 +35,7 @@ from .train import (
 )
 from .train import run as training
 from .train.presets import PRESETS
-from .verify import runner
+from .verify import certificate, runner
 from .verify.play import play_in_reference, summary
 from .verify.report import write_report
 from .verify.story import Story
@@ -124,10 +124,12 @@ class Verify:
     """An environment with a suite (pong), or module:attribute for a suite of your own."""
     episodes: int = 200
     """Whole games for each variant, spread over its policies."""
-    seed: int = 0
-    """Of everything random on both sides."""
-    levels: tuple[str, ...] = runner.LEVELS
-    """Of L0 (hazards), L1 (properties), L2 (scenarios), L3 (rollouts: E2 and E3)."""
+    seed: int | None = None
+    """Of everything random on both sides; drawn once the environment's sources are fixed, unless
+    given."""
+    levels: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--level"])] = runner.LEVELS
+    """Of L0 (hazards), L1 (properties), L2 (scenarios), L3 (rollouts: E2 and E3), E1 (samplers),
+    floats, coverage, L4 (transfer), mutants; or all, which also writes a certificate."""
     out: Path | None = None
     """Folder for report.html and result.json; runs/verify-ENV by default."""
     bank: Path | None = None
@@ -140,8 +142,9 @@ class Verify:
         suite = get_suite(self.env)
         out = self.out or Path("runs") / f"verify-{self.env.replace(':', '-')}"
         bank = self.bank or (runner.BANK if writable(runner.BANK) else out / "regressions")
+        levels = runner.ALL_LEVELS if "all" in self.levels else self.levels
         options = runner.Options(
-            episodes=self.episodes, seed=self.seed, levels=self.levels, bank=bank
+            episodes=self.episodes, seed=self.seed, levels=levels, bank=bank, isolated=True
         )
         out.mkdir(parents=True, exist_ok=True)
         with screen.progress() as progress:
@@ -149,6 +152,9 @@ class Verify:
             progress("report", 1.0)
             report = write_report(suite, result, out / "report.html")
         result["report"] = str(report)
+        if levels == runner.ALL_LEVELS:
+            shown = certificate.statement(result, suite)
+            result["certificate"] = str(certificate.write(shown, out / "certificate.json"))
         write_atomically(out / "result.json", json.dumps(result, indent=1))
         if not screen.as_json:
             show_verification(screen.console, result)
@@ -289,12 +295,59 @@ class Bench:
         return screen.finish(result)
 
 
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """Show what a certificate says, or check that it still stands.
+
+    Checking says what has changed since, and plays a random sample of the rollouts again.
+
+    Example: simlift certificate check pong
+    """
+
+    action: Annotated[Literal["check", "show"], tyro.conf.Positional]
+    """check or show."""
+    name: Annotated[str, tyro.conf.Positional]
+    """An environment that has a certificate, or the file of one."""
+    share: float = 0.2
+    """Of the rollouts that are played again."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+    def run(self, screen: Screen) -> int:
+        """Check or show."""
+        path = Path(self.name)
+        if path.suffix != ".json":
+            path = certificate.FOLDER / f"{self.name}.json"
+        found = certificate.read(path)
+        predicate = found["predicate"]
+        if self.action == "show":
+            if not screen.as_json:
+                show_verification(screen.console, predicate)
+            return screen.finish(found, predicate["holds"])
+        suite = get_suite(predicate["env"])
+        with screen.progress() as progress:
+            result = certificate.check(found, suite, share=self.share, progress=progress)
+        if not screen.as_json:
+            for row in result["stale"]:
+                screen.console.print(f"{row['what']}: was {row['then']}, is {row['now']}")
+            for line in result["wrong"]:
+                screen.console.print(line, markup=False)
+            cells = len(result["sampled"])
+            verdict = "stands" if result["holds"] else "does not stand: verify again"
+            screen.console.print(
+                f"{path.name} {verdict}; {cells} rollouts of {result['compared']:,} transitions "
+                "played again"
+            )
+        return screen.finish(result, result["holds"])
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "list": List,
     "verify": Verify,
     "replay": Replay,
     "train": Train,
     "bench": Bench,
+    "certificate": Certificate,
 }
 
 
@@ -334,7 +387,7 @@ def show_verification(console: Console, result: dict[str, Any]) -> None:
     for row in result["levels"]:
         for line in row["what"]:
             console.print(f"{row['level']} {row['variant']} {row['policy']}: {line}", markup=False)
-    for story in result["divergences"]:
+    for story in result.get("divergences", ()):
         console.print(Story(**story).text(), markup=False)
     reference = f"{result['reference']['name']} {result['reference']['version']}"
     if result["holds"]:
@@ -347,7 +400,9 @@ def show_verification(console: Console, result: dict[str, Any]) -> None:
         )
     else:
         console.print(f"{result['env']} differs from {reference}")
-    console.print(f"report: {result['report']}", soft_wrap=True)
+    for key in ("report", "certificate"):
+        if key in result:
+            console.print(f"{key}: {result[key]}", soft_wrap=True)
 
 
 def show_training(console: Console, result: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ class Row:
     mismatches: int = 0
     seconds: float = 0.0
     episodes: int = 0
+    sha256: str = ""  # of what the reference did, for L3
     what: list[str] = dataclasses.field(default_factory=list)
 
 

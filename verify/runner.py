@@ -1,6 +1,7 @@
 """`verify`: all levels of one suite, from the regression bank to whole free-running games."""
 
 import dataclasses
+import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ SEED_BITS = 53  # what every JSON reader takes for an integer
 class Options:
     """episodes: whole games for each variant, spread over its policies; seed: None draws one after
     the sources of the candidate are fixed; isolated: the candidate in processes of its own, which
-    find the suite by its name."""
+    find the suite by its name; cells: (variant, policy) pairs, to roll out these alone."""
 
     episodes: int = 200
     seed: int | None = 0
@@ -43,6 +44,7 @@ class Options:
     levels: Sequence[str] = LEVELS
     examples: int = EXAMPLES
     bank: Path = BANK
+    cells: Sequence[tuple[str, str]] | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1:
@@ -98,6 +100,11 @@ class Run:
             "seeds": [self.seed],
             "seed_drawn": self.options.seed is None,
             "isolated": self.options.isolated,
+            "options": {
+                "episodes": self.options.episodes,
+                "examples": self.options.examples,
+                "levels": list(self.options.levels),
+            },
             "sources": {**hashes, "program": self.program},
             "reference": {
                 "name": self.suite.reference_name,
@@ -139,6 +146,7 @@ class Run:
             for level in LEVELS:
                 if level in self.options.levels:
                     steps[level]()
+            self.program = self.host.program(self.suite.variants[0])
             self._evidence([level for level in EVIDENCE if level in self.options.levels])
         if isinstance(self.host, IsolatedHost):
             self.rows.append(self.host.conduct())
@@ -171,7 +179,6 @@ class Run:
         for i, variant in enumerate(self.suite.variants):
             self.progress(f"L0 {variant.name}", i / len(self.suite.variants))
             self.rows += self.host.hazards(variant)
-        self.program = self.host.program(self.suite.variants[0])
 
     def _properties(self) -> None:
         for i in range(count := self.host.num_properties()):
@@ -225,6 +232,7 @@ class Run:
             (variant, name)
             for variant in self.suite.variants
             for name in self.suite.policies(variant)
+            if self.options.cells is None or (variant.name, name) in self.options.cells
         ]
         for i, (variant, policy) in enumerate(cells):
             episodes = -(-self.options.episodes // len(self.suite.policies(variant)))
@@ -249,7 +257,7 @@ class Run:
         seed = derive_seed(self.seed, variant.name, policy)
         e2 = self._row("L3 E2", variant.name, policy)
         e3 = self._row("L3 E3", variant.name, policy)
-        states, steps = None, 0
+        states, steps, digest = None, 0, hashlib.sha256()
         label = f"L3 {variant.name}, {policy}"
         self.progress(label, done)
         recordings = ahead(record_policy(self.suite, reference, play, seed, NUM_STEPS, stop_after))
@@ -272,6 +280,8 @@ class Run:
                 row.count += recording.action.size
                 row.episodes += int(ended.sum())
                 row.mismatches += difference.count
+            recording.add_to(digest)
+            e2.sha256 = e3.sha256 = digest.hexdigest()
             found = resynchronised if resynchronised.count else free
             if found.count:
                 step, instance = found.first()
