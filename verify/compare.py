@@ -106,7 +106,7 @@ class Comparison:
         return Difference(bad, {name: count for name, count in counts.items() if count})
 
     def side_by_side(self, recording: Recording, ours: Fields) -> Trace:
-        theirs = self._theirs(recording, ours["outcome.legal"].shape)
+        theirs = self.theirs(recording, ours["outcome.legal"].shape)
         if missing := theirs.keys() ^ ours.keys():
             raise SuiteError(f"the candidate's fields are not those asked for: {sorted(missing)}")
         differs = {}
@@ -121,7 +121,7 @@ class Comparison:
             differs[name] = _any(wrong, 2)
         return Trace(theirs, {name: ours[name] for name in theirs}, differs)
 
-    def _theirs(self, recording: Recording, mask: tuple[int, ...]) -> Fields:
+    def theirs(self, recording: Recording, mask: tuple[int, ...]) -> Fields:
         """The reference's value of every compared field and the number of draws, [T, B, ...].
 
         mask: the shape of a mask, for a reference that has none.
