@@ -128,8 +128,9 @@ class Verify:
     """Of everything random on both sides; drawn once the environment's sources are fixed, unless
     given."""
     levels: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--level"])] = runner.LEVELS
-    """Of L0 (hazards), L1 (properties), L2 (scenarios), L3 (rollouts: E2 and E3), E1 (samplers),
-    floats, coverage, L4 (transfer), mutants; or all, which also writes a certificate."""
+    """Of L0 (hazards), L1 (properties), L2 (scenarios), L3 (rollouts: E2 and E3), targeted (the
+    same with trained policies and an explorer), E1 (samplers), floats, coverage, L4 (transfer),
+    mutants; or all, which also writes a certificate."""
     out: Path | None = None
     """Folder for report.html and result.json; runs/verify-ENV by default."""
     bank: Path | None = None

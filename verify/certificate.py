@@ -18,7 +18,8 @@ from ..envs.files import write_atomically
 from ..train import machine
 from .evidence import Progress
 from .isolation import sources
-from .runner import Options, Run, silent
+from .runner import Run
+from .session import TARGETED, Options, silent
 from .suite import Suite
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -134,7 +135,7 @@ def check(
     options = Options(
         episodes=predicate["options"]["episodes"],
         seed=predicate["seeds"][0],
-        levels=("L2", "L3"),
+        levels=("L2", "L3", TARGETED),
         cells=sample,
         isolated=isolated,
     )

@@ -15,8 +15,8 @@ import hypothesis
 import jax
 
 from ..envs.core import Environment
-from . import hazards
-from .candidate import Candidate, LocalCandidate
+from . import hazards, hunters
+from .candidate import Candidate, Fields, LocalCandidate
 from .evidence import Progress, gather
 from .suite import Property, Suite, Variant, derive_seed
 
@@ -64,6 +64,9 @@ class Host(Protocol):
 
         process: 0 or 1, so that two levels can be gathered at the same time.
         """
+
+    def policy(self, kind: str, seed: int) -> tuple[dict[str, Any], Fields]:
+        """A policy that was trained on our side, see hunters.py."""
 
     def program(self, variant: Variant) -> str:
         """SHA-256 of the lowered program of `step`."""
@@ -142,6 +145,9 @@ class LocalHost:
         self, level: str, seed: int, progress: Progress, process: int = 0
     ) -> dict[str, Any] | None:
         return gather(level, self.suite, seed, progress)
+
+    def policy(self, kind: str, seed: int) -> tuple[dict[str, Any], Fields]:
+        return hunters.train(self.suite, kind, seed)
 
     def program(self, variant: Variant) -> str:
         with jax.enable_x64(variant.x64):

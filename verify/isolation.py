@@ -157,6 +157,10 @@ class IsolatedHost:
         asked = (self._even, self._odd)[process].ask(head, progress=progress)
         return asked.result()[0]["evidence"]
 
+    def policy(self, kind: str, seed: int) -> tuple[dict[str, Any], Fields]:
+        answer, weights = self._even.ask({"do": "policy", "kind": kind, "seed": seed}).result()
+        return answer["about"], weights
+
     def program(self, variant: Variant) -> str:
         """Raises CandidateError when the two processes do not lower the same program."""
         head = {"do": "program", "variant": dataclasses.asdict(variant)}

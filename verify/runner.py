@@ -1,7 +1,7 @@
 """`verify`: all levels of one suite, from the regression bank to whole free-running games."""
 
 import dataclasses
-import hashlib
+import functools
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -11,67 +11,28 @@ from typing import Any
 
 import numpy as np
 
-from ..references.core import Outcome, VectorReference
 from ..references.fetch import cache_dir
-from .compare import Comparison
 from .evidence import EVIDENCE, Progress
-from .host import CandidateError, Host, LocalHost, Row
+from .host import CandidateError, Row
 from .isolation import IsolatedHost, sources
-from .record import ahead, record_policy, record_tape
-from .story import Story, tell
-from .suite import Suite, Variant, derive_seed
-from .tape import Player, load
+from .record import record_tape
+from .rollouts import play_policies, play_targeted
+from .session import ALL_LEVELS, BANK, LEVELS, TARGETED, Options, Session, outcome_at, silent
+from .suite import Suite, derive_seed
+from .tape import load
 
-LEVELS = ("L0", "L1", "L2", "L3")
-ALL_LEVELS = (*LEVELS, *EVIDENCE)
-BANK = Path(__file__).parent / "regressions"
-NUM_ENVS = 256
-NUM_STEPS = 256  # of one recording
-EXAMPLES = 200  # of one L1 property
-MAX_STORIES = 5
 SEED_BITS = 53  # what every JSON reader takes for an integer
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Options:
-    """episodes: whole games for each variant, spread over its policies; seed: None draws one after
-    the sources of the candidate are fixed; isolated: the candidate in processes of its own, which
-    find the suite by its name; cells: (variant, policy) pairs, to roll out these alone."""
-
-    episodes: int = 200
-    seed: int | None = 0
-    isolated: bool = False
-    levels: Sequence[str] = LEVELS
-    examples: int = EXAMPLES
-    bank: Path = BANK
-    cells: Sequence[tuple[str, str]] | None = None
-
-    def __post_init__(self) -> None:
-        if self.episodes < 1:
-            raise ValueError(f"episodes={self.episodes} must be at least 1")
-        if self.seed is not None and not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed={self.seed} must lie in 0 .. 2**63 - 1")
-        if unknown := set(self.levels) - set(ALL_LEVELS):
-            raise ValueError(f"unknown levels {sorted(unknown)}; there are {list(ALL_LEVELS)}")
+__all__ = ["ALL_LEVELS", "BANK", "LEVELS", "Options", "Run", "replay", "verify"]
 
 
-def silent(what: str, done: float) -> None:
-    """No progress shown."""
-
-
-class Run:
-    """One verification. `rows` and `stories` fill up as it goes."""
+class Run(Session):
+    """One verification."""
 
     def __init__(self, suite: Suite, options: Options, progress: Progress = silent) -> None:
-        self.suite, self.options, self.progress = suite, options, progress
-        self.rows: list[Row] = []
-        self.stories: list[Story] = []
-        self.transitions = 0
-        self.seed = options.seed or 0
+        super().__init__(suite, options, progress)
         self.program = ""
         self.evidence: dict[str, dict[str, Any]] = {}
-        self.host: Host = LocalHost(suite)
-        self._comparisons: dict[str, tuple[Comparison, Player]] = {}
 
     def result(self) -> dict[str, Any]:
         """Run everything. The dict of DESIGN.md, section 6."""
@@ -139,11 +100,12 @@ class Run:
             "L0": self._hazards,
             "L1": self._properties,
             "L2": self._scenarios,
-            "L3": self._rollouts,
+            "L3": functools.partial(play_policies, self),
+            TARGETED: functools.partial(play_targeted, self),
         }
         if self._steps_fit():
             self._regressions()
-            for level in LEVELS:
+            for level in steps:
                 if level in self.options.levels:
                     steps[level]()
             self.program = self.host.program(self.suite.variants[0])
@@ -162,11 +124,11 @@ class Run:
         tapes = sorted((self.options.bank / self.suite.name).glob("*.json"))
         if not tapes:
             return
-        row = self._row("bank", "", "")
+        row = self.row("bank", "", "")
         for path in tapes:
             started = time.perf_counter()
             tape = load(path)
-            _, player = self._comparison(tape.variant)
+            _, player = self.sides(tape.variant)
             starts = {name: value[None] for name, value in tape.start.items()}
             _, difference = player.play(starts, tape.actions[:, None])
             row.count += len(tape.actions)
@@ -189,9 +151,9 @@ class Run:
         longest = max((len(scenario.actions) for scenario in self.suite.scenarios), default=0)
         for i, scenario in enumerate(self.suite.scenarios):
             self.progress(f"L2 {scenario.name}", i / len(self.suite.scenarios))
-            row = self._row("L2", scenario.variant.name, scenario.name)
+            row = self.row("L2", scenario.variant.name, scenario.name)
             started = time.perf_counter()
-            comparison, player = self._comparison(scenario.variant)
+            comparison, player = self.sides(scenario.variant)
             reference = player.reference(1)
             seed = derive_seed(self.seed, scenario.name)
             reference.reset(seed)
@@ -210,91 +172,16 @@ class Run:
             steps = [
                 (
                     {k: v[t + 1, 0] for k, v in recording.snapshots.items()},
-                    _outcome_at(recording.outcome, t),
+                    outcome_at(recording.outcome, t),
                 )
                 for t in range(len(actions))
             ]
             if difference.count:
-                step, instance = difference.first()
-                story = tell(
-                    self.suite, player, recording, self.options.bank,
-                    level="L2", policy=scenario.name, seed=seed, steps_before=0, step=step,
-                    instance=instance, transitions=difference.count, by_field=difference.by_field,
-                )  # fmt: skip
-                self._keep(row, story)
+                self.tell(row, scenario.variant, recording, difference, seed=seed)
             elif not scenario.happened(steps):
                 row.mismatches = 1
                 row.what = ["the reference did not do what the scenario is about"]
             row.seconds = time.perf_counter() - started
-
-    def _rollouts(self) -> None:
-        cells = [
-            (variant, name)
-            for variant in self.suite.variants
-            for name in self.suite.policies(variant)
-            if self.options.cells is None or (variant.name, name) in self.options.cells
-        ]
-        for i, (variant, policy) in enumerate(cells):
-            episodes = -(-self.options.episodes // len(self.suite.policies(variant)))
-            with self.suite.reference(variant, min(NUM_ENVS, episodes)) as reference:
-                stop_after = -(-episodes // reference.num_envs)
-                self._rollout(
-                    variant, policy, reference, stop_after, i / len(cells), 1 / len(cells)
-                )
-
-    def _rollout(
-        self,
-        variant: Variant,
-        policy: str,
-        reference: VectorReference,
-        stop_after: int,
-        done: float,
-        share: float,
-    ) -> None:
-        """stop_after: episodes of each instance; done, share: what the progress shows."""
-        comparison, player = self._comparison(variant)
-        play, num_envs = self.suite.policies(variant)[policy], reference.num_envs
-        seed = derive_seed(self.seed, variant.name, policy)
-        e2 = self._row("L3 E2", variant.name, policy)
-        e3 = self._row("L3 E3", variant.name, policy)
-        states, steps, digest = None, 0, hashlib.sha256()
-        label = f"L3 {variant.name}, {policy}"
-        self.progress(label, done)
-        recordings = ahead(record_policy(self.suite, reference, play, seed, NUM_STEPS, stop_after))
-        for first, first_draws, recording in recordings:
-            started = time.perf_counter()
-            if states is None:
-                states, shown = comparison.start(first_draws)
-                if wrong := comparison.reset_difference(shown, recording, first):
-                    e3.mismatches += wrong
-                    e3.what.append(f"{wrong} of {num_envs} resets differ")
-            # First on its own: the states in between, which E2 shows, are the answers here.
-            states, free = comparison.free_running(states, recording)
-            e3.seconds += time.perf_counter() - started
-            started = time.perf_counter()
-            resynchronised = comparison.resynchronised(recording)
-            e2.seconds += time.perf_counter() - started
-            ended = recording.outcome.terminated | recording.outcome.truncated
-            self.transitions += recording.action.size
-            for row, difference in ((e2, resynchronised), (e3, free)):
-                row.count += recording.action.size
-                row.episodes += int(ended.sum())
-                row.mismatches += difference.count
-            recording.add_to(digest)
-            e2.sha256 = e3.sha256 = digest.hexdigest()
-            found = resynchronised if resynchronised.count else free
-            if found.count:
-                step, instance = found.first()
-                row = e2 if found is resynchronised else e3
-                story = tell(
-                    self.suite, player, recording, self.options.bank,
-                    level=row.level, policy=policy, seed=seed, steps_before=steps, step=step,
-                    instance=instance, transitions=found.count, by_field=found.by_field,
-                )  # fmt: skip
-                self._keep(row, story)
-                return  # one story a cell: what follows only repeats it
-            steps += recording.num_steps
-            self.progress(label, done + share * min(1.0, e2.episodes / (num_envs * stop_after)))
 
     def _evidence(self, levels: Sequence[str]) -> None:
         """Mutants in one process of the candidate, everything else in the other."""
@@ -312,36 +199,10 @@ class Run:
         results = {**first, **second}
         for level in levels:
             if (found := results[level]) is not None:
-                row = self._row(level, "", "")
+                row = self.row(level)
                 row.count, row.what, row.seconds = found["count"], found["what"], found["seconds"]
                 row.mismatches = 0 if found["holds"] else max(1, len(row.what))
                 self.evidence[level] = found
-
-    # -- helpers
-
-    def _row(self, level: str, variant: str, policy: str) -> Row:
-        self.rows.append(Row(level, variant, policy))
-        return self.rows[-1]
-
-    def _keep(self, row: Row, story: Story) -> None:
-        row.what.append(f"{story.field} at step {story.step}; simlift replay {story.tape}")
-        if len(self.stories) < MAX_STORIES:
-            self.stories.append(story)
-
-    def _comparison(self, variant: Variant) -> tuple[Comparison, Player]:
-        key = repr(variant)
-        if key not in self._comparisons:
-            with self.suite.reference(variant, 1) as reference:
-                sites = reference.draw_sites
-            comparison = Comparison(self.suite, self.host.candidate(variant, sites), sites)
-            self._comparisons[key] = comparison, Player(self.suite, comparison, variant)
-        return self._comparisons[key]
-
-
-def _outcome_at(outcome: Outcome, step: int) -> Outcome:
-    """The outcome of one step of instance 0."""
-    values = {f.name: getattr(outcome, f.name) for f in dataclasses.fields(outcome)}
-    return Outcome(**{k: None if v is None else v[step, 0] for k, v in values.items()})  # type: ignore[arg-type]
 
 
 def verify(suite: Suite, options: Options, progress: Progress = silent) -> dict[str, Any]:
@@ -356,7 +217,7 @@ def replay(path: Path) -> dict[str, Any]:
     tape = load(path)
     suite = get_suite(tape.suite)
     run = Run(suite, Options())
-    comparison, player = run._comparison(tape.variant)
+    comparison, player = run.sides(tape.variant)
     starts = {name: value[None] for name, value in tape.start.items()}
     recording, difference = player.play(starts, tape.actions[:, None])
     trace = comparison.trace(comparison.synchronised(recording), recording)

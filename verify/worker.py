@@ -46,6 +46,9 @@ class Server:
         variant = Variant(**head["variant"]) if "variant" in head else None
         if operation == "evidence":
             return {"evidence": self.host.evidence(head["level"], head["seed"], progress)}, {}
+        if operation == "policy":
+            about, weights = self.host.policy(head["kind"], head["seed"])
+            return {"about": about}, weights
         if operation == "num_properties":
             return {"count": self.host.num_properties()}, {}
         if operation == "property":

@@ -54,7 +54,7 @@ def rollouts(seed: int, bank: Path) -> Run:
         ({"seed": 2**63}, r"seed=.* must lie in 0"),
         (
             {"levels": ("L0", "L9")},
-            r"unknown levels \['L9'\]; there are \['L0', 'L1', 'L2', 'L3'\]",
+            r"unknown levels \['L9'\]; there are \['L0', 'L1', 'L2', 'L3', 'targeted'",
         ),
     ],
 )
