@@ -2,6 +2,8 @@
 
 import abc
 import ctypes
+import functools
+import os
 import sys
 from collections.abc import Hashable
 from types import FrameType
@@ -14,6 +16,9 @@ from ..suite import Suite, SuiteError, Variant
 
 FLAGS = ("-O0", "-ffp-contract=off", "-fsanitize-coverage=trace-pc", "-DSIMLIFT_ARCS")
 ARC_WORDS = 16  # references/instrument.h
+
+
+_real = functools.cache(os.path.realpath)
 
 
 class Cells(abc.ABC):
@@ -60,7 +65,7 @@ class PythonArcs(Cells):
 
         def enter(frame: FrameType, event: str, argument: Any) -> Any:
             path = frame.f_code.co_filename
-            if path not in self._paths:
+            if _real(path) not in self._paths:
                 return None
             last = -frame.f_code.co_firstlineno
 

@@ -64,7 +64,7 @@ class Collector(abc.ABC):
         transitions counted. Raises ReplayDiffers unless observations, rewards, ends and the last
         snapshot are bit by bit what was recorded.
         """
-        agreed: np.ndarray = ~bad.any(0)
+        agreed = ~np.asarray(bad.any(0))
         if not agreed.any():
             return 0
         reference = self.reference(int(agreed.sum()))

@@ -7,6 +7,7 @@ something new are then played on the ordinary reference, to be compared like any
 
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,19 +17,36 @@ from ..suite import Policy, Suite, Variant, derive_seed
 from .arcs import Cells, cells_of
 
 NUM_ENVS = 32
-BURST = 64  # steps from one restored state
+BURST = 16  # steps from one restored state
 HOLD = (0.0, 0.5, 0.9)  # how likely an action is repeated, one of these for each burst
+WAYS = (0.25, 0.25, 0.5)  # how likely a burst starts after a cell, before it, or goes on
 RESET = "reset"  # the cell of every state that a reset gives
 CHUNK = 1024  # tapes in one recording
 
 
 @dataclasses.dataclass
 class Entry:
-    """One cell of the archive. snapshot, outcome: one instance's, right after such a step."""
+    """One cell of the archive: where one such step was taken from, and where it led to."""
+
+    before: "Point"
+    after: "Point"
+    seen: int = 0
+
+
+class Point(NamedTuple):
+    """A state of the reference, and what it showed last; of one instance, or of a batch."""
 
     snapshot: Snapshot
     outcome: Outcome
-    seen: int = 0
+
+    def row(self, i: int) -> "Point":
+        outcome = {
+            field.name: None if value is None else value[i].copy()
+            for field in dataclasses.fields(Outcome)
+            for value in [getattr(self.outcome, field.name)]
+        }
+        snapshot = {name: value[i].copy() for name, value in self.snapshot.items()}
+        return Point(snapshot, Outcome(**outcome))  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,43 +68,51 @@ class Explorer:
         self.archive: dict[Hashable, Entry] = {}
         self.tapes: list[tuple[Snapshot, np.ndarray]] = []
         outcome = cells.reference.reset(seed)
-        snapshot = cells.reference.snapshot()
-        suite.check_total(snapshot)
+        start = Point(cells.reference.snapshot(), outcome)
+        suite.check_total(start.snapshot)
         for i in range(cells.reference.num_envs):
-            self._keep(RESET, snapshot, outcome, i)
+            self._keep(RESET, start, start, i)
+        self.last = start
 
     def burst(self) -> int:
-        """Restore, act, keep what is new. Returns the number of steps taken."""
+        """Go somewhere, act, keep what is new. Returns the number of steps taken."""
         reference = self.cells.reference
-        entries = self._choose(reference.num_envs)
-        start = _stack([entry.snapshot for entry in entries])
-        outcome = _stack_outcomes([entry.outcome for entry in entries])
-        reference.restore(start)
+        start = point = self._choose(reference.num_envs)
+        reference.restore(start.snapshot)
         hold = self.generator.choice(HOLD, reference.num_envs)
         new = np.zeros(reference.num_envs, bool)
         actions: list[np.ndarray] = []
-        snapshot: Snapshot = start
         for _ in range(BURST):
-            actions.append(self._act(outcome, snapshot, actions, hold))
+            actions.append(self._act(point, actions, hold))
             outcome, snapshot, cells = self.cells.step(actions[-1])
+            before, point = point, Point(snapshot, outcome)
             for i, cell in enumerate(cells):
-                new[i] |= self._keep(cell, snapshot, outcome, i)
+                new[i] |= self._keep(cell, before, point, i)
+        self.last = point
         taken = np.stack(actions)
         for i in np.flatnonzero(new).tolist():
-            self.tapes.append((_row(start, i), taken[:, i]))
+            self.tapes.append((start.row(i).snapshot, taken[:, i]))
         return taken.shape[0] * taken.shape[1]
 
-    def _choose(self, count: int) -> list[Entry]:
+    def _choose(self, count: int) -> Point:
         entries = list(self.archive.values())
-        rarity = np.array([entry.seen for entry in entries]) ** -0.5
+        rarity = 1 / np.array([entry.seen for entry in entries])
         # Half of all goes to every cell alike: a common one is where most of the game happens.
         chance = (rarity / rarity.sum() + 1 / len(entries)) / 2
-        return [entries[i] for i in self.generator.choice(len(entries), count, p=chance)]
+        chosen = [entries[i] for i in self.generator.choice(len(entries), count, p=chance)]
+        # On from the cell, or there once more with other actions, or on from the last burst: what
+        # takes long to reach is seldom near a state of the archive.
+        way = self.generator.choice(3, count, p=WAYS)
+        points = [
+            (entry.after, entry.before, self.last.row(i))[way[i]] for i, entry in enumerate(chosen)
+        ]
+        return Point(
+            _stack([point.snapshot for point in points]),
+            _stack_outcomes([point.outcome for point in points]),
+        )
 
-    def _act(
-        self, outcome: Outcome, snapshot: Snapshot, before: Sequence[np.ndarray], hold: np.ndarray
-    ) -> np.ndarray:
-        fresh = self.policy(self.generator, outcome, snapshot)
+    def _act(self, point: Point, before: Sequence[np.ndarray], hold: np.ndarray) -> np.ndarray:
+        fresh, outcome = self.policy(self.generator, point.outcome, point.snapshot), point.outcome
         if not before:
             return fresh
         held = self.generator.random(len(fresh)) < hold
@@ -95,16 +121,13 @@ class Explorer:
             held &= legal.reshape(len(fresh), -1).all(1)
         return np.where(held.reshape(-1, *[1] * (fresh.ndim - 1)), before[-1], fresh)
 
-    def _keep(self, cell: Hashable, snapshot: Snapshot, outcome: Outcome, i: int) -> bool:
-        """Whether the cell is new. A known one keeps each of its states with the same chance."""
-        entry = self.archive.get(cell)
-        new = entry is None
-        if entry is None:
-            entry = self.archive[cell] = Entry(_row(snapshot, i), _outcome_row(outcome, i))
-        entry.seen += 1
-        if not new and self.generator.random() < 1 / entry.seen:
-            entry.snapshot, entry.outcome = _row(snapshot, i), _outcome_row(outcome, i)
-        return new
+    def _keep(self, cell: Hashable, before: Point, after: Point, i: int) -> bool:
+        """Whether the cell is new. A known one keeps each of its steps with the same chance."""
+        seen = 1 + (self.archive[cell].seen if cell in self.archive else 0)
+        if self.generator.random() < 1 / seen:
+            self.archive[cell] = Entry(before.row(i), after.row(i))
+        self.archive[cell].seen = seen
+        return seen == 1
 
 
 def explore(
@@ -146,17 +169,8 @@ def _record(
         return record_tape(reference, np.stack([actions for _, actions in tapes], 1))
 
 
-def _row(fields: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    return {name: value[i].copy() for name, value in fields.items()}
-
-
 def _stack(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def _outcome_row(outcome: Outcome, i: int) -> Outcome:
-    values = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
-    return Outcome(**{k: None if v is None else v[i].copy() for k, v in values.items()})  # type: ignore[arg-type]
 
 
 def _stack_outcomes(rows: Sequence[Outcome]) -> Outcome:

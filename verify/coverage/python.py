@@ -30,6 +30,9 @@ class PythonCollector(Collector):
             data_file=None, config_file=False, branch=True, include=list(self._paths)
         )
         self._measuring.set_option("run:disable_warnings", ["no-data-collected"])
+        data = self._measuring.get_data()
+        data.add_arcs({path: [] for path in self._paths})  # known, also when none of it runs
+        data.touch_files(self._paths)
         return self
 
     @contextlib.contextmanager
@@ -62,7 +65,6 @@ class PythonCollector(Collector):
         """function -> {executed, missing}_{lines, branches}, as coverage.py reports them."""
         with tempfile.TemporaryDirectory(prefix="simlift-coverage-") as folder:
             report = Path(folder) / "report.json"
-            self._measuring.get_data().touch_file(path)
             self._measuring.json_report([path], outfile=str(report))
             (file,) = json.loads(report.read_text())["files"].values()
         functions: dict[str, Any] = file["functions"]

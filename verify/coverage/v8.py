@@ -161,9 +161,11 @@ class V8Collector(Collector):
             source = by_path.get(Path(unquote(url.path))) if url.scheme == "file" else None
             if source is None:
                 continue
-            text = _units(source.path().read_text())
-            functions = script["functions"][1:]  # the first is the module itself
-            told = _blocks(text, [f for f in functions if f["functionName"] not in source.excluded])
+            text = utf16_units(source.path().read_text())
+            functions = [f for f in script["functions"] if not _is_module(f, text)]
+            told = blocks_of(
+                text, [f for f in functions if f["functionName"] not in source.excluded]
+            )
             if not counts:
                 names = {function["functionName"] for function in functions}
                 if source.name not in self._sources and (unknown := source.excluded.keys() - names):
@@ -173,12 +175,18 @@ class V8Collector(Collector):
             self._sources[source.name] = told if known is None else known + told
 
 
-def _units(text: str) -> str:
+def _is_module(function: dict[str, Any], text: str) -> bool:
+    """Whether this is the code outside of all functions, told as a function that spans the file."""
+    whole = function["ranges"][0]
+    return not whole["startOffset"] and whole["endOffset"] >= len(text)
+
+
+def utf16_units(text: str) -> str:
     """The text as V8 counts it: a character beyond U+FFFF is two."""
     return "".join(map(chr, np.frombuffer(text.encode("utf-16-le"), "<u2")))
 
 
-def _blocks(text: str, functions: list[dict[str, Any]]) -> Blocks:
+def blocks_of(text: str, functions: list[dict[str, Any]]) -> Blocks:
     """The ranges of V8, functions and blocks in order of their start, the outer ones first."""
     ranges = [r for function in functions for r in function["ranges"]]
     ranges.sort(key=lambda r: (r["startOffset"], -r["endOffset"]))
