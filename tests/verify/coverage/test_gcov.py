@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from simlift.references.core import ReferenceUnavailable
-from simlift.verify.coverage import Coverage, ReplayDiffers, Source, collector
+from simlift.verify.coverage import Coverage, ReplayDiffers, Source, collector, measure
 from simlift.verify.coverage.explorer import explore
 from simlift.verify.record import Recording, record_policy, record_tape
 from simlift.verify.suite import SuiteError
 from simlift.verify.suites import get_suite
-from simlift.verify.suites.pong_coverage import COVERAGE
+from simlift.verify.suites.pong_coverage import COVERAGE, content
 
 pytestmark = pytest.mark.reference
 
@@ -139,3 +139,29 @@ def test_the_explorers_tapes_play_on_the_ordinary_reference() -> None:
         counter.replay(recording, np.zeros(recording.action.shape, bool))
         branches = reached(counter.report())
     assert {line for _, line, _ in branches} >= {161, 190}  # a wall, the agent's side
+
+
+def test_every_branch_of_pong_is_reached_or_waived() -> None:
+    """Two of the variants suffice; between them they have both kinds of actions."""
+    suite = dataclasses.replace(SUITE, variants=[SKIPPING, SUITE.variants[-1]])
+    result = measure(suite, 0, explorer_steps=8192)
+    assert result["holds"] and result["mismatches"] == 0
+    file = result["coverage"]["files"]["pong.h"]
+    assert file["branches"]["reached"] == file["branches"]["total"] - 1 > 20
+    assert [row["text"] for row in file["waived"]] == ["} else if (act == 2.0) { // down"]
+    assert file["lines"]["reached"] == file["lines"]["total"]
+    assert result["content"]["game"].keys() == {"won", "lost"}
+    assert min(result["content"]["serve"].values()) > 0
+    explored = result["explorer"]["variants"][SKIPPING.name]
+    assert explored["steps"] == 8192 and explored["tapes"] > 5
+
+
+def test_content_adds_up() -> None:
+    recording = recorded(600)
+    used = content(recording)
+    assert sum(used["paddle"].values()) == recording.action.size
+    assert used["paddle"]["still"] == (recording.action == 0).sum()
+    points = (np.abs(recording.outcome.reward) == 1).sum()
+    assert sum(used["point"].values()) == points == sum(used["serve"].values()) > 0
+    assert used["hit"]["agent"] == (recording.outcome.reward == np.float32(0.1)).sum() > 0
+    assert used["game"] == {"won": 0, "lost": 0}
