@@ -74,7 +74,7 @@ class Compare:
             return _differ_as_integers(ours, theirs)
         dtype = (ours if kinds[0] == "f" else theirs).dtype
         ours, theirs = ours.astype(dtype), theirs.astype(dtype)
-        a, b = _ordered_bits(ours), _ordered_bits(theirs)
+        a, b = ordered_bits(ours), ordered_bits(theirs)
         if self.kind == "exact":
             return a != b
         with np.errstate(invalid="ignore", over="ignore"):  # infinities; JAX says nothing anyway
@@ -95,7 +95,7 @@ def _differ_as_integers(ours: Any, theirs: Any) -> Any:
     return ours.astype(widest) != theirs.astype(widest)
 
 
-def _ordered_bits(x: Any) -> Any:
+def ordered_bits(x: Any) -> Any:
     """The bit pattern of floats as integers of the same width, in which neighbours differ by one;
     -0 is -1, below +0."""
     width = np.dtype(f"int{x.dtype.itemsize * 8}")

@@ -24,6 +24,7 @@ from ...references.cart_pole.reference import (
     STATE,
 )
 from ...references.core import DrawLog, Outcome, Snapshot
+from ..floats import Budget, FloatPlan
 from ..suite import Field, Policy, Property, Suite, Transition, Variant, ignored
 from .cart_pole_scenarios import EULER, SCENARIOS, SEMI_IMPLICIT, SUTTON_BARTO
 
@@ -52,6 +53,26 @@ VARIANTS = (
     SUTTON_BARTO,
     Variant("other numbers", {}, OTHER_NUMBERS, x64=True),
     Variant("other numbers, semi-implicit", SEMI_IMPLICIT.config, OTHER_NUMBERS, x64=True),
+)
+
+
+# 0.05 is where positions and angles start, 0.5 a usual speed: the terms that cancel near zero.
+FLOATS = FloatPlan(
+    variants=(
+        Variant("float32, euler"),
+        Variant("float32, semi-implicit", SEMI_IMPLICIT.config),
+    ),
+    budgets={
+        "x": Budget(ulp=3, scale=0.05),
+        "x_dot": Budget(ulp=3, scale=0.5),
+        "theta": Budget(ulp=3, scale=0.05),
+        "theta_dot": Budget(ulp=3, scale=0.5),
+        "outcome.observation": Budget(ulp=3, scale=0.5),
+    },
+    factor=3,
+    why="a dozen roundings lead to thetaacc: on paper at most 5e-6 of about 15, so 1.1e-7 after "
+    "tau, 2 units of theta_dot at 0.5, and one more for the sum; a start is the sum of three "
+    "rounded numbers. The envelope moves a state by one unit a step, ours may be off by three",
 )
 
 
@@ -205,6 +226,7 @@ def suite() -> Suite:
         policies=policies,
         scenarios=SCENARIOS,
         properties=properties,
+        floats=FLOATS,
         targets=(
             "simlift.envs.cart_pole.dynamics",
             "simlift.envs.cart_pole.env",
