@@ -230,8 +230,11 @@ def step_on_tape(
     draws = fresh
     if tape.steps is not None:
         row = jnp.maximum(jnp.minimum(at, tape.length - 1), 0)
-        taped = jax.tree.map(lambda x, own: x[row].astype(own.dtype), tape.steps, fresh)
-        draws = select(at < tape.length, taped, fresh)
+        own, structure = jax.tree.flatten(fresh)
+        taped = [
+            x[row].astype(y.dtype) for x, y in zip(jax.tree.leaves(tape.steps), own, strict=True)
+        ]
+        draws = select(at < tape.length, jax.tree.unflatten(structure, taped), fresh)
     observation, state, reward, terminated, truncated, info = env.step_with_draws(
         state, action, draws, reset_draws, params
     )

@@ -45,7 +45,9 @@ def bet(differences: np.ndarray, margin: float, largest: float, alpha: float = 0
     # largest + margin, with a mean of at most 0 under the hypothesis.
     best = np.minimum(
         *(
-            np.maximum.accumulate(_log_wealth(margin - sign * differences, largest - margin))
+            np.maximum.accumulate(
+                _log_wealth(margin - sign * differences, margin, largest - margin)
+            )
             for sign in (1, -1)
         )
     )
@@ -58,15 +60,13 @@ def bet(differences: np.ndarray, margin: float, largest: float, alpha: float = 0
     )
 
 
-def _log_wealth(payoffs: np.ndarray, worst: float) -> np.ndarray:
+def _log_wealth(payoffs: np.ndarray, margin: float, worst: float) -> np.ndarray:
     """float [n]: log of the wealth after each payoff, none of them below -worst.
 
-    The bet on each is a share of Kelly's, mean / mean square of the payoffs before it.
+    Each bet is Kelly's, mean / mean square, of the payoffs before it and an imagined one: no
+    difference, hence a payoff of the margin, but as uncertain as makes the first bet a full one.
     """
-    n = np.arange(len(payoffs))
-    before = np.concatenate([[0.0], np.cumsum(payoffs)[:-1]]) if len(payoffs) else payoffs
-    squares = np.concatenate([[0.0], np.cumsum(payoffs**2)[:-1]]) if len(payoffs) else payoffs
-    # One imagined pair of the worst kind keeps the first bets small.
-    kelly = (before / (n + 1)) / ((squares + worst**2) / (n + 1))
-    bets = np.clip(kelly, 0.0, CAUTION / worst)
+    before = np.cumsum(payoffs) - payoffs + margin
+    squares = np.cumsum(payoffs**2) - payoffs**2 + margin * worst
+    bets = np.clip(before / squares, 0.0, CAUTION / worst)
     return np.cumsum(np.log1p(bets * payoffs))

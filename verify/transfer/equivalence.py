@@ -14,6 +14,8 @@ from scipy import optimize, stats
 
 SEEN = 0.9
 """The probability with which `smallest_gap` would be seen."""
+ALIKE = 1e-6
+"""Differences that differ by no more than this share of the largest one are rounding."""
 _QUANTILES = 2048
 
 
@@ -47,18 +49,18 @@ class Equivalence:
 def paired(differences: np.ndarray, margin: float, alpha: float, largest: float) -> Equivalence:
     """Of paired differences, float [n], n >= 2; no |difference| exceeds `largest`.
 
-    Where all of them are zero there is no spread to estimate, and t would claim certainty.
-    Then the rule of three speaks: at level alpha at most a share 1 - alpha**(1/n) of all
-    pairs differs, by `largest` at most.
+    Where all of them are alike, mostly zero, there is no spread to estimate and t would claim
+    certainty. Then the rule of three speaks: at level alpha at most a share 1 - alpha**(1/n) of
+    all pairs is otherwise, by `largest` at most.
     """
     _check(margin, alpha, len(differences))
     if np.any(np.abs(differences) > largest):
         raise ValueError(f"a difference exceeds {largest}, the largest one declared")
-    n = len(differences)
-    if not np.any(differences):
-        return _all_zero(n, margin, alpha, largest)
-    gap, spread = float(np.mean(differences)), float(np.std(differences, ddof=1))
-    return _t_test("paired t", gap, spread / np.sqrt(n), n - 1, n, margin, alpha)
+    n, gap = len(differences), float(np.mean(differences))
+    if np.ptp(differences) <= ALIKE * largest:
+        return _all_alike(gap, n, margin, alpha, largest)
+    error = float(np.std(differences, ddof=1) / np.sqrt(n))
+    return _t_test("paired t", gap, error, n - 1, n, margin, alpha)
 
 
 def welch(a: np.ndarray, b: np.ndarray, margin: float, alpha: float) -> Equivalence:
@@ -119,22 +121,23 @@ def _t_test(
     )
 
 
-def _all_zero(n: int, margin: float, alpha: float, largest: float) -> Equivalence:
-    bound = (1 - alpha ** (1 / n)) * largest
-    # A mean of `margin` needs at least this share of differing pairs; the chance to miss them all:
-    p = float((1 - min(1.0, margin / largest)) ** n)
-    shown = p < alpha
+def _all_alike(gap: float, n: int, margin: float, alpha: float, largest: float) -> Equivalence:
+    otherwise = 1 - alpha ** (1 / n)
+    far = largest + abs(gap)  # from the common difference to the farthest one there could be
+    # The share of other pairs that a mean beyond the margin needs, and the chance to miss them.
+    needed = min(max((margin - abs(gap)) / far, 0.0), 1.0)
+    able = otherwise * largest < margin
     return Equivalence(
         method="rule of three",
-        gap=0.0,
-        low=-bound,
-        high=bound,
+        gap=gap,
+        low=gap - otherwise * far,
+        high=gap + otherwise * far,
         margin=margin,
         n=n,
         alpha=alpha,
-        p=p,
-        power=1.0 if shown else 0.0,
-        smallest_gap=margin if shown else 0.0,  # at most: few rare differences may pass below it
+        p=(1 - needed) ** n,
+        power=float(able),
+        smallest_gap=margin * able,  # at most; rare differences below it may pass
     )
 
 

@@ -2,12 +2,13 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from ...train.policy import Policy
 from ..suite import Suite, SuiteError, derive_seed
 from .arena import Arena, Pairs
 from .betting import Betting, bet
@@ -94,9 +95,9 @@ def transfer(
     for each comparison: axis, what, counts (whether `holds` depends on it), equivalent, and all of
     `Equivalence`; bets: declared_at, alpha, margin, and the wealth (log10) after `at` pairs;
     played: mean, sd and n of each cell; unfinished: episodes that were cut off; margins: in units
-    of the return, with the reason; seconds: by part. Raises SuiteError where the suite declares no
-    plan, ReferenceUnavailable, and ValueError for options that make no sense or a training that
-    learned nothing.
+    of the return, with the reason; seconds: train and play. Raises SuiteError where the suite
+    declares no plan, ReferenceUnavailable, and ValueError for options that make no sense or a
+    training that learned nothing.
     """
     return run(suite, seed, options or TransferOptions(), progress)[0]
 
@@ -105,25 +106,47 @@ def run(
     suite: Suite, seed: int, options: TransferOptions, progress: Progress = silent
 ) -> tuple[dict[str, Any], Stage]:
     """As `transfer`, and what a mutation score goes on with."""
+    plan = planned(suite, options)
+    started = time.perf_counter()
+    progress("L4 training on both sides", 0.0)
+    first = derive_seed(seed, "transfer", "train") // 2
+    trained = train_policies(suite, plan, range(first, first + plan.seeds))
+    seconds = time.perf_counter() - started
+    result, stage = evaluate(suite, trained, seed, options, progress)
+    result["seconds"] = {"train": seconds, **result["seconds"]}
+    return result, stage
+
+
+def planned(suite: Suite, options: TransferOptions) -> TransferPlan:
+    """The suite's plan with the options' changes. Raises SuiteError where it declares none."""
     if suite.transfer is None:
         raise SuiteError(f"{suite.name}: the suite declares no transfer plan; see TransferPlan")
-    plan = options.applied(suite.transfer)
+    return options.applied(suite.transfer)
+
+
+def evaluate(
+    suite: Suite,
+    trained: Mapping[str, Sequence[Policy]],
+    seed: int,
+    options: TransferOptions,
+    progress: Progress = silent,
+) -> tuple[dict[str, Any], Stage]:
+    """As `run`, of policies that were trained already: by the side that trained them."""
+    plan = planned(suite, options)
     with jax.enable_x64(plan.variant.x64):
-        return _run(Arena(suite, plan, seed), options, progress)
+        return _evaluate(Arena(suite, plan, seed), trained, options, progress)
 
 
-def _run(
-    arena: Arena, options: TransferOptions, progress: Progress
+def _evaluate(
+    arena: Arena,
+    trained: Mapping[str, Sequence[Policy]],
+    options: TransferOptions,
+    progress: Progress,
 ) -> tuple[dict[str, Any], Stage]:
     plan = arena.plan
-    clock = [time.perf_counter()]
-    progress("L4 training on both sides", 0.0)
-    first = derive_seed(arena.seed, "transfer", "train") // 2
-    trained = train_policies(arena.suite, plan, range(first, first + plan.seeds))
-    team = Team.of([policy for policies in trained.values() for policy in policies])
-    clock.append(time.perf_counter())
-
+    started = time.perf_counter()
     progress("L4 playing in the reference", 0.6)
+    team = Team.of([policy for policies in trained.values() for policy in policies])
     random = RandomActor(space=arena.env.action_space(arena.params))
     floor = arena.in_reference(random, RANDOM_EPISODES, "random")
     share = -(-plan.episodes // team.size) * team.size
@@ -142,7 +165,7 @@ def _run(
         arena=arena, team=team, trained_by=trained_by, pairs=[], span=span, alpha=options.alpha
     )
     stage, bets = _play_pairs(stage, options.early_stop)
-    clock.append(time.perf_counter())
+    seconds = time.perf_counter() - started
 
     cells = {
         "reference": np.concatenate([pairs.theirs for pairs in stage.pairs]),
@@ -152,7 +175,7 @@ def _run(
         "random in the reference": floor,
     }
     rows = _evaluation_rows(stage, bets if options.early_stop else None, own, again)
-    if plan.train_in_reference:
+    if len(trained) > 1:
         rows += _training_rows(stage)
     result = {
         "holds": all(row["equivalent"] for row in rows if row["counts"]),
@@ -174,7 +197,7 @@ def _run(
             "training": span * plan.training_margin,
             "why": plan.why,
         },
-        "seconds": {"train": clock[1] - clock[0], "play": clock[2] - clock[1]},
+        "seconds": {"play": seconds},
     }
     return result, stage
 
