@@ -52,7 +52,9 @@ def _evaluate(jaxpr: Any, constants: Sequence[Terms], inputs: Sequence[Terms]) -
     known: dict[Any, Terms] = {}
 
     def read(v: Any) -> Terms:
-        return t.constants(v.val) if isinstance(v, core.Literal) else known[v]
+        if isinstance(v, core.Literal):
+            return t.constants(np.asarray(v.val, v.aval.dtype))
+        return known[v]
 
     known.update(zip(jaxpr.constvars, constants, strict=True))
     known.update(zip(jaxpr.invars, inputs, strict=True))

@@ -168,22 +168,23 @@ def _extremum(first: Callable[[Term, Term], Term]) -> Callable[[Term, Term], Ter
 
 
 def _float_extremum(
-    first: Callable[[Term, Term], Term], of_zeros: Callable[[Term, Term], Term]
+    first: Callable[[Term, Term], Term], minus_wins: bool
 ) -> Callable[[Term, Term], Term]:
-    """NaN if either is; of two zeros the one that `of_zeros` finds."""
+    """NaN if either is. Of two zeros -0.0 is the smaller."""
 
     def extremum(x: Term, y: Term) -> Term:
-        zeros = both(is_zero(x), is_zero(y))
+        negative = (folded(z3.fpIsNegative(v)) for v in (x, y))
+        minus = either(*negative) if minus_wins else both(*negative)
+        zero = choose(minus, z3.fpMinusZero(x.sort()), z3.fpPlusZero(x.sort()))
         ordered = choose(folded(first(x, y)), x, y)
-        ordered = choose(zeros, of_zeros(x, y), ordered)
-        ordered = choose(is_nan(y), y, ordered)
-        return choose(is_nan(x), x, ordered)
+        ordered = choose(both(is_zero(x), is_zero(y)), zero, ordered)
+        return choose(is_nan(x), x, choose(is_nan(y), y, ordered))
 
     return extremum
 
 
-_float_max = _float_extremum(operator.gt, lambda x, y: choose(folded(z3.fpIsNegative(x)), y, x))
-_float_min = _float_extremum(operator.lt, lambda x, y: choose(folded(z3.fpIsNegative(x)), x, y))
+_float_max = _float_extremum(operator.gt, minus_wins=False)
+_float_min = _float_extremum(operator.lt, minus_wins=True)
 
 
 def _signed_div(x: Term, y: Term) -> Term:

@@ -12,6 +12,7 @@ from ...references.core import DrawLog, Outcome, Snapshot
 from ...references.pong import VectorPong
 from ..suite import Field, Policy, Property, Suite, Transition, Variant, ignored
 from .pong_coverage import COVERAGE, content
+from .pong_domain import domain
 from .pong_scenarios import SCENARIOS
 from .pong_transfer import PLAN
 
@@ -271,6 +272,7 @@ def suite() -> Suite:
         scenarios=SCENARIOS,
         properties=properties,
         targets=tuple(f"simlift.envs.pong.{name}" for name in MODULES),
+        domain=lambda variant: domain(environment(variant)[1]),
         coverage=COVERAGE,
         content=content,
         transfer=PLAN,

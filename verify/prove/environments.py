@@ -1,0 +1,152 @@
+"""Whether two environments differ in anything that a user could observe.
+
+That is what `step` returns and says of itself (auto-reset included), the first state, the view and
+the mask. The dice are inputs like any other: whether they fall right is the samplers' test.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
+
+import jax
+from jax import Array
+
+from ...envs.core import Environment
+from ..suite import Suite, SuiteError, Variant
+from .domain import Inputs, Layout
+from .equivalence import SAMPLES, Side, Verdict, equivalent
+
+Make = Callable[[Variant], tuple[Environment, Any]]
+"""A suite's `environment`, or that of a mutant."""
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+def parts(env: Environment, layout: Layout) -> dict[str, Callable[[Mapping[str, Array]], Any]]:
+    """All that a user could observe, as functions of the leaves by name."""
+
+    def step(x: dict[str, Any]) -> Any:
+        names = ("observation", "state", "reward", "terminated", "truncated", "info")
+        taken = x["state"], x["action"], x["draws"], x["reset_draws"], x["params"]
+        return dict(zip(names, env.step_with_draws(*taken), strict=True))
+
+    observed: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "initial": lambda x: env.initial(x["reset_draws"], x["params"]),
+        "observe": lambda x: env.observe(x["state"], x["params"]),
+        "legal_actions": lambda x: env.legal_actions(x["state"], x["params"]),
+        "step": step,
+    }
+
+    def of_leaves(part: Callable[[dict[str, Any]], Any]) -> Callable[[Mapping[str, Array]], Any]:
+        return lambda leaves: part(layout.built(leaves))
+
+    return {name: of_leaves(part) for name, part in observed.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class MutantVerdict:
+    """Of one mutant in all variants of a suite: `verdict` is the one that decides, in `variant`."""
+
+    verdict: Verdict
+    variant: Variant
+    seconds: float
+
+
+class Prover:
+    """Compares environments with a suite's own, over the suite's domain."""
+
+    def __init__(self, suite: Suite, *, samples: int = SAMPLES, seed: int = 0) -> None:
+        """Raises SuiteError when the suite declares no domain."""
+        if suite.domain is None:
+            raise SuiteError(f"{suite.name}: nothing can be proved; declare ranges: Suite.domain")
+        self.suite, self.samples, self.seed = suite, samples, seed
+        self._sides = functools.lru_cache(maxsize=None)(self._original)
+
+    def inputs(self, variant: Variant) -> Inputs:
+        """The unknowns of a step in one variant. Raises DomainError."""
+        with jax.enable_x64(variant.x64):
+            return self._inputs(variant, Layout(*self.suite.environment(variant)))
+
+    def _inputs(self, variant: Variant, layout: Layout) -> Inputs:
+        assert self.suite.domain is not None
+        return layout.inputs(self.suite.domain(variant))
+
+    def _original(self, index: int) -> dict[str, Side]:
+        variant = self.suite.variants[index]
+        env, params = self.suite.environment(variant)
+        layout = Layout(env, params)
+        inputs = self._inputs(variant, layout)
+        return {name: Side(part, inputs) for name, part in parts(env, layout).items()}
+
+    def compare(self, make: Make, timeout_s: float = 60.0) -> MutantVerdict:
+        """The suite's environment against that of `make`, in every variant.
+
+        timeout_s: for z3, each part of an environment. A refutation in one variant decides; else
+        what is open; else, since all is proved or enumerated, the variant that took most.
+        """
+        rows: list[tuple[Verdict, Variant]] = []
+        for index, variant in enumerate(self.suite.variants):
+            with jax.enable_x64(variant.x64):
+                rows.append((self._compared(index, make, timeout_s), variant))
+            if rows[-1][0].kind == "refuted":
+                break
+        order = ("proved", "enumerated", "open", "refuted")
+        verdict, variant = max(rows, key=lambda row: (order.index(row[0].kind), row[0].questions))
+        return MutantVerdict(verdict, variant, sum(row[0].seconds for row in rows))
+
+    def _compared(self, index: int, make: Make, timeout_s: float) -> Verdict:
+        originals = self._sides(index)
+        env, params = make(self.suite.variants[index])
+        found: list[Verdict] = []
+        try:
+            layout = Layout(env, params)
+            others = parts(env, layout)
+            for name, original in originals.items():
+                verdict = equivalent(
+                    original, others[name], original.inputs,
+                    timeout_s=timeout_s, seed=self.seed, samples=self.samples,
+                )  # fmt: skip
+                output = ".".join(filter(None, [name, verdict.output]))
+                found.append(dataclasses.replace(verdict, output=output))
+                if verdict.kind == "refuted":
+                    break
+        except (TypeError, ValueError) as error:  # a mutant that cannot even be traced
+            return Verdict("refuted", f"cannot be run: {' '.join(str(error).split())}")
+        return _together(found)
+
+
+def _together(found: list[Verdict]) -> Verdict:
+    """Of all parts of an environment: the refuted one, else the open ones, else how the hardest
+    was shown."""
+    order = ("proved", "enumerated", "open", "refuted")
+    decides = max(found, key=lambda v: (order.index(v.kind), v.questions, v.points))
+    opens = [f"{v.output}: {v.reason}" for v in found if v.kind == "open"]
+    return dataclasses.replace(
+        decides,
+        reason="; ".join(opens) if decides.kind == "open" else decides.reason,
+        output=decides.output if decides.kind in ("open", "refuted") else "",
+        seconds=sum(v.seconds for v in found),
+        points=sum(v.points for v in found),
+        questions=sum(v.questions for v in found),
+    )
+
+
+def prove_mutants(
+    suite: Suite,
+    mutants: Mapping[KeyT, Make],
+    *,
+    timeout_s: float = 60.0,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    progress: Callable[[str, float], None] = lambda what, done: None,
+) -> dict[KeyT, MutantVerdict]:
+    """What becomes of mutants that survived every level: proved equal, refuted, or open.
+
+    Raises SuiteError when the suite declares no domain, ImportError where z3 is needed and missing.
+    """
+    prover = Prover(suite, samples=samples, seed=seed)
+    verdicts = {}
+    for i, (key, make) in enumerate(mutants.items()):
+        progress(f"proofs: mutant {key}", i / len(mutants))
+        verdicts[key] = prover.compare(make, timeout_s)
+    return verdicts

@@ -1,0 +1,221 @@
+"""Whether two terms are equal for all inputs: by shape, by ranges, by parts, and by z3.
+
+A difference between two big terms is usually small and deep inside. So operands are compared before
+the operations on them: where every differing part is proved equal, the whole is. A part is first
+asked about with the float terms that both sides share taken as any number within their bounds: that
+spares z3 the arithmetic, and what holds of any number holds of these. Only then the exact question.
+"""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import z3
+
+from . import terms as t
+from .bounds import Bounds, Ranges, dtype_of, postorder
+from .domain import Inputs, Leaves, OneOf, entries
+from .terms import Term, Terms
+
+PART_SECONDS = 2.0
+"""A part that takes longer is left to the question about the whole."""
+DEEPEST = 400
+"""Parts are not looked for any deeper than this."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """equal: for all inputs, or None where that is not known; model: inputs that may differ."""
+
+    equal: bool | None
+    reason: str
+    model: Leaves | None = None
+
+
+class Unknowns:
+    """The inputs of a proof as terms, and what is declared of them."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.inputs = inputs
+        self.terms: dict[str, Terms] = {}
+        self.declared: dict[int, Term] = {}  # by the id of an unknown
+        bounds: dict[int, Bounds] = {}
+        for name, shape in inputs.shapes.items():
+            if name in inputs.constants:
+                self.terms[name] = t.constants(inputs.constants[name])
+                continue
+            dtype = np.dtype(shape.dtype)
+            unknowns = self.terms[name] = t.variables(name, shape.shape, dtype)
+            for x, ends in zip(unknowns.reshape(-1), entries(inputs, name), strict=True):
+                self.declared[x.get_id()] = _declared(x, inputs.ranges[name], ends, dtype)
+                if (known := _bounds(ends, dtype)) is not None:
+                    bounds[x.get_id()] = known
+        self.ranges = Ranges(bounds)
+        self.assumed: list[Term] = []
+
+    def constraints(self, *of: Term) -> list[Term]:
+        """What is declared of the unknowns in these terms and in the assumption."""
+        found = list(self.assumed)
+        for term in (*of, *self.assumed):
+            for node in postorder(term, {}):
+                if node.get_id() in self.declared:
+                    found.append(self.declared[node.get_id()])
+        return found
+
+    def leaves(self, model: Any) -> Leaves:
+        """The unknowns of a model; what it leaves open takes its lowest value."""
+        values: Leaves = {}
+        for name in self.inputs.ranges:
+            shape = self.inputs.shapes[name]
+            dtype = np.dtype(shape.dtype)
+            flat = [
+                low if model[x] is None else t.number(model[x], dtype)
+                for x, (low, _) in zip(
+                    self.terms[name].reshape(-1), entries(self.inputs, name), strict=True
+                )
+            ]
+            values[name] = np.asarray(flat, dtype).reshape(shape.shape)
+        return values
+
+
+def size(term: Term) -> int:
+    """The number of different subterms."""
+    return sum(1 for _ in postorder(term, {}))
+
+
+def _declared(x: Term, declared: Any, ends: tuple[Any, Any], dtype: np.dtype) -> Term:
+    if isinstance(declared, OneOf):
+        return t.either(*(x == t.constant(value, dtype) for value in declared.values))
+    low, high = (t.constant(end, dtype) for end in ends)
+    if dtype.kind == "b":
+        return t.both(z3.Implies(low, x), z3.Implies(x, high))
+    at_most = t.operation("le", dtype)
+    assert at_most is not None
+    inside = t.both(at_most(low, x), at_most(x, high))
+    return t.both(inside, z3.Not(z3.fpIsSubnormal(x))) if dtype.kind == "f" else inside
+
+
+def _bounds(ends: tuple[Any, Any], dtype: np.dtype) -> Bounds | None:
+    low, high = ends
+    if dtype.kind == "f":
+        return Bounds(low, high)
+    if dtype.kind == "b" or int(high) > np.iinfo(f"i{dtype.itemsize}").max:
+        return None
+    return Bounds(int(low), int(high))
+
+
+class Comparison:
+    """Whether pairs of terms are equal, before a deadline (of `time.monotonic`)."""
+
+    def __init__(self, unknowns: Unknowns, deadline: float) -> None:
+        self.unknowns, self.deadline = unknowns, deadline
+        self.questions = 0
+        self._parts: dict[tuple[int, int], tuple[Term, Term, bool]] = {}
+
+    def compare(self, a: Term, b: Term) -> Answer:
+        a, b = (self.unknowns.ranges.decided(x) for x in (a, b))
+        if a.eq(b) or z3.simplify(a).eq(z3.simplify(b)):
+            return Answer(True, "the same term")
+        if self._equal(a, b, 0):
+            return Answer(True, "z3, part by part")
+        answer = self._ask(a, b, [], self._left())
+        if answer.equal:  # bigger terms may hold this one
+            self._parts[a.get_id(), b.get_id()] = a, b, True
+        return answer
+
+    def _left(self) -> float:
+        return max(self.deadline - time.monotonic(), 0.0)
+
+    def _equal(self, a: Term, b: Term, depth: int) -> bool:
+        """Whether that can be shown without float arithmetic that both sides share."""
+        if a.eq(b):
+            return True
+        if a.sort() != b.sort() or (t.is_constant(a) and t.is_constant(b)):
+            return False
+        key = (a.get_id(), b.get_id())
+        if key not in self._parts:
+            self._parts[key] = a, b, False
+            self._parts[key] = a, b, self._operands_equal(a, b, depth) or self._shown(a, b)
+        return self._parts[key][2]
+
+    def _operands_equal(self, a: Term, b: Term, depth: int) -> bool:
+        if depth >= DEEPEST or a.num_args() == 0 or not a.decl().eq(b.decl()):
+            return False
+        if a.num_args() != b.num_args():
+            return False
+        pairs = zip(a.children(), b.children(), strict=True)
+        return all(self._equal(x, y, depth + 1) for x, y in pairs)
+
+    def _shown(self, a: Term, b: Term) -> bool:
+        if not self._left():
+            return False
+        pairs, facts = _generalised(a, b, self.unknowns.ranges)
+        (x, y) = pairs
+        return self._ask(x, y, facts, min(self._left(), PART_SECONDS)).equal is True
+
+    def _ask(self, a: Term, b: Term, facts: Sequence[Term], seconds: float) -> Answer:
+        if seconds <= 0:
+            return Answer(None, "out of time")
+        self.questions += 1
+        solver = z3.SolverFor("QF_FPBV") if _without_functions(a, b) else z3.Solver()
+        solver.set("timeout", max(1, int(seconds * 1000)))
+        solver.add(*self.unknowns.constraints(a, b), *facts, a != b)
+        match solver.check():
+            case z3.unsat:
+                return Answer(True, "z3")
+            case z3.sat:
+                return Answer(False, "z3", self.unknowns.leaves(solver.model()))
+            case _:
+                return Answer(None, f"z3: {solver.reason_unknown()}")
+
+
+def _without_functions(*of: Term) -> bool:
+    return not any(
+        node.decl().kind() == z3.Z3_OP_UNINTERPRETED and node.num_args() > 0
+        for term in of
+        for node in postorder(term, {})
+    )
+
+
+def _generalised(a: Term, b: Term, ranges: Ranges) -> tuple[tuple[Term, Term], list[Term]]:
+    """Both terms with the float operations that they share as fresh unknowns, and what is known
+    of these."""
+    inside = {node.get_id() for node in postorder(a, {})}
+    shared = {
+        node.get_id(): node
+        for node in postorder(b, {})
+        if node.get_id() in inside
+        and z3.is_fp(node)
+        and node.num_args() > 0
+        and not t.is_constant(node)
+    }
+    # Only the outermost: whatever lies beneath one goes with it.
+    outermost: dict[int, Term] = {}
+    for term in (a, b):
+        stack, seen = [term], set()
+        while stack:
+            node = stack.pop()
+            if node.get_id() in seen:
+                continue
+            seen.add(node.get_id())
+            if node.get_id() in shared:
+                outermost[node.get_id()] = node
+            else:
+                stack.extend(node.children())
+    facts, fresh = [], []
+    for node in outermost.values():
+        unknown = z3.FreshConst(node.sort(), "any")
+        fresh.append((node, unknown))
+        facts.append(_fact(unknown, ranges.bounds(node)))
+    return (z3.substitute(a, *fresh), z3.substitute(b, *fresh)), facts
+
+
+def _fact(x: Term, bounds: Bounds | None) -> Term:
+    if bounds is None:
+        return z3.BoolVal(True)
+    dtype = dtype_of(x)
+    low, high = (t.constant(end, dtype) for end in (bounds.low, bounds.high))
+    inside = z3.And(low <= x, x <= high)
+    return z3.Or(z3.fpIsNaN(x), inside) if bounds.nan else inside
