@@ -1,0 +1,20 @@
+"""Mutants under vmap: how strong the evidence is, measured by planting faults."""
+
+from .engine import AlreadyDiffers, Compiled, Log
+from .killers import Killer
+from .matrix import MatrixOptions, matrix, with_verdicts
+from .rewrite import Mutant
+from .schemata import Instrumented, instrument
+
+__all__ = [
+    "AlreadyDiffers",
+    "Compiled",
+    "Instrumented",
+    "Killer",
+    "Log",
+    "MatrixOptions",
+    "Mutant",
+    "instrument",
+    "matrix",
+    "with_verdicts",
+]
