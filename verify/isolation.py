@@ -8,7 +8,9 @@ numbers (wire.py); the judge never loads the candidate.
 
 import dataclasses
 import hashlib
+import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -23,26 +25,31 @@ import numpy as np
 from ..references.core import DrawLog
 from .candidate import Fields
 from .evidence import Progress
+from .hazards import CHECKS
 from .host import CandidateError, Row
 from .suite import Suite, Variant
 from .wire import WireError, receive, send
-from .worker import BLAMELESS, folder_of
+from .worker import BLAMELESS, sources_of
 
 TIMEOUT_S = 900  # of one answer; the first ones compile
 KINDS: Mapping[str, type[Exception]] = {error.__name__: error for error in BLAMELESS}
 
 VERIFIER = Path(__file__).parent
 REFERENCES = VERIFIER.parent / "references"
+ENVS = VERIFIER.parent / "envs"
+PLAIN = "from simlift.verify import plain; plain.main()"
 
 
-def digest(folders: Iterable[Path]) -> str:
-    """SHA-256 over the names and contents of all Python sources in files or folders."""
+def digest(sources: Iterable[Path], pattern: str = "*") -> str:
+    """SHA-256 over the names and contents of files, and of what matches in folders."""
     total = hashlib.sha256()
-    for folder in folders:
-        files = [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
-        for path in (path for path in files if "regressions" not in path.parts):
-            name = path.name if path == folder else str(path.relative_to(folder))
-            total.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    for source in sources:
+        inside = [source] if source.is_file() else sorted(source.rglob(pattern))
+        for path in inside:
+            name = path.relative_to(source.parent)
+            if path.is_file() and not {"__pycache__", "regressions"} & set(name.parts[1:]):
+                content = hashlib.sha256(path.read_bytes()).digest()
+                total.update(f"{name.as_posix()}\0".encode() + content)
     return total.hexdigest()
 
 
@@ -52,16 +59,15 @@ class _Process:
     def __init__(self, suite: Suite, secret: Sequence[Path], timeout_s: float) -> None:
         ours, theirs = socket.socketpair()
         ours.settimeout(timeout_s)
-        self._line = ours
+        self._line, self._timeout_s = ours, timeout_s
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
-        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-        command = [
-            *(sys.executable, "-m", "simlift.verify.worker"),
-            *(str(theirs.fileno()), suite.name, suite.package, *map(str, secret)),
-        ]
+        worker = "import sys; from simlift.verify.worker import main; main(sys.argv[1:])"
         self._process = subprocess.Popen(
-            command,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+            [
+                *(sys.executable, "-c", worker),
+                *(str(theirs.fileno()), suite.name, suite.package, *map(str, secret)),
+            ],
+            env=_environment(),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self._said,
@@ -84,19 +90,23 @@ class _Process:
         arrays: Mapping[str, np.ndarray],
         progress: Progress | None,
     ) -> tuple[dict[str, Any], Fields]:
+        number = secrets.token_hex(8)  # so that no answer can be there before its question
         try:
-            send(self._line, head, arrays)
+            send(self._line, {**head, "id": number}, arrays)
             while True:
-                answer, values = receive(self._line)
+                answer, values = receive(self._line, self._timeout_s)
                 if "progress" not in answer:
                     break
                 if progress is not None:
                     what, done = answer["progress"]
                     progress(str(what)[:80], float(done))
-        except WireError as error:
+            if answer.get("id") != number:
+                raise WireError("what came is no answer to what was asked")
+        except (WireError, ValueError, TypeError) as error:
             raise CandidateError(f"its process failed ({error}): {self._last_words()}") from error
         if "error" in answer:
-            raise KINDS.get(answer.get("kind", ""), CandidateError)(str(answer["error"]))
+            kind = KINDS.get(str(answer.get("kind")), CandidateError)
+            raise kind(str(answer["error"]))
         return answer, values
 
     def _last_words(self) -> str:
@@ -115,6 +125,13 @@ class _Process:
         self._said.close()
 
 
+def _environment() -> dict[str, str]:
+    """Of a candidate's process: the judge's, and nothing is kept from run to run."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    fresh = {"PYTHONDONTWRITEBYTECODE": "1", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    return {**os.environ, "PYTHONPATH": path, **fresh}
+
+
 class IsolatedHost:
     """`host.Host` over two processes. suite.name must be one that `get_suite` knows."""
 
@@ -123,30 +140,41 @@ class IsolatedHost:
     ) -> None:
         """secret: folders that the candidate may not read, besides verify/ and references/."""
         hidden = [VERIFIER, REFERENCES, *secret]
+        self._suite, self._secret, self._timeout_s = suite, hidden, timeout_s
+        self._programs: list[tuple[Variant, str]] = []
         self._even = _Process(suite, hidden, timeout_s)
         self._odd = _Process(suite, hidden, timeout_s)
 
     def candidate(self, variant: Variant, draw_sites: Sequence[str]) -> "IsolatedCandidate":
         head = {"variant": dataclasses.asdict(variant), "sites": list(draw_sites)}
-        return IsolatedCandidate(self._even, self._odd, head)
+        names = {*self._suite.compared_fields(), *(f"draws.{site}" for site in draw_sites)}
+        return IsolatedCandidate(self._even, self._odd, head, names)
 
     def same_avals(self, variant: Variant) -> Row:
-        return self._rows({"do": "same_avals", "variant": dataclasses.asdict(variant)})[0]
+        head = {"do": "same_avals", "variant": dataclasses.asdict(variant)}
+        return self._rows(head, [("L0", variant.name, "same_avals")])[0]
 
     def hazards(self, variant: Variant) -> list[Row]:
-        return self._rows({"do": "hazards", "variant": dataclasses.asdict(variant)})
+        head = {"do": "hazards", "variant": dataclasses.asdict(variant)}
+        return self._rows(head, [("L0", variant.name, name) for name in CHECKS])
 
     def num_properties(self) -> int:
         return int(self._even.ask({"do": "num_properties"}).result()[0]["count"])
 
     def property(self, index: int, seed: int, examples: int) -> Row:
         head = {"do": "property", "index": index, "seed": seed, "examples": examples}
-        return self._rows(head)[0]
+        return self._rows(head, [("L1", None, None)])[0]
 
     def conduct(self) -> Row:
         """L0 again: what the candidate's code did besides computing, in both; asked last."""
-        rows = [self._rows({"do": "conduct"}, process)[0] for process in (self._even, self._odd)]
-        rows[0].what = list(dict.fromkeys(rows[0].what + rows[1].what))
+        names = [("L0", "", "conduct")]
+        both = (self._even, self._odd)
+        rows = [self._rows({"do": "conduct"}, names, process)[0] for process in both]
+        told = [what for row in rows for what in row.what]
+        told += [
+            what for variant, program in self._programs for what in self._alone(variant, program)
+        ]
+        rows[0].what = list(dict.fromkeys(told))
         rows[0].mismatches = len(rows[0].what)
         return rows[0]
 
@@ -162,20 +190,58 @@ class IsolatedHost:
         return answer["about"], weights
 
     def program(self, variant: Variant) -> str:
-        """Raises CandidateError when the two processes do not lower the same program."""
+        """Raises CandidateError when the two processes do not lower the same program; `conduct`
+        tells whether an interpreter that shows no sign of the verifier does."""
         head = {"do": "program", "variant": dataclasses.asdict(variant)}
         asked = [process.ask(head) for process in (self._even, self._odd)]
         first, second = (future.result()[0]["program"] for future in asked)
         if first != second:
             raise CandidateError("two processes that import it make two different programs of it")
+        self._programs.append((variant, str(first)))
         return str(first)
 
-    def _rows(self, head: Mapping[str, Any], process: _Process | None = None) -> list[Row]:
+    def _alone(self, variant: Variant, program: str) -> list[str]:
+        """What is wrong with the candidate where it is not verified."""
+        question = {
+            "suite": self._suite.name,
+            "package": self._suite.package,
+            "variant": dataclasses.asdict(variant),
+            "secret": [str(path) for path in self._secret],
+        }
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", PLAIN],
+                env=_environment(),
+                input=json.dumps(question),
+                capture_output=True,
+                text=True,
+                timeout=self._timeout_s,
+                check=True,
+            )
+            answer = json.loads(done.stdout)
+            same = answer["program"] == program
+        except subprocess.CalledProcessError as error:
+            words = (error.stderr.strip().splitlines() or ["it said nothing"])[-1][:500]
+            return [f"where it is not verified the environment fails: {words}"]
+        except (subprocess.TimeoutExpired, ValueError, TypeError, KeyError) as error:
+            return [f"where it is not verified the environment gives no answer: {error}"]
+        return [] if same else ["where it is not verified the environment makes another program"]
+
+    def _rows(
+        self,
+        head: Mapping[str, Any],
+        names: Sequence[tuple[str, str | None, str | None]],
+        process: _Process | None = None,
+    ) -> list[Row]:
+        """names: level, variant and policy of each row that has to come; None is any."""
         answer, _ = (process or self._even).ask(head).result()
         try:
-            return [Row(**row) for row in answer["rows"]]
-        except (KeyError, TypeError) as error:
+            rows = [Row(**row) for row in answer["rows"]]
+            if not all(_fits(row, name) for row, name in zip(rows, names, strict=True)):
+                raise ValueError("these are no such rows")
+        except (KeyError, TypeError, ValueError) as error:
             raise CandidateError(f"its process answers {head['do']!r} with no rows") from error
+        return rows
 
     def close(self) -> None:
         self._even.close()
@@ -188,33 +254,58 @@ class IsolatedHost:
         self.close()
 
 
-class IsolatedCandidate:
-    """`candidate.Candidate` over two processes; states are numbers of what `odd` holds."""
+def _fits(row: Row, name: tuple[str, str | None, str | None]) -> bool:
+    """Whether a row is what was asked for, and its numbers are counts."""
+    said = (row.level, row.variant, row.policy)
+    named = all(isinstance(a, str) and b in (a, None) for a, b in zip(said, name, strict=True))
+    counts = (row.count, row.mismatches, row.episodes)
+    words = isinstance(row.what, list) and all(isinstance(word, str) for word in row.what)
+    return (
+        named
+        and all(type(count) is int and count >= 0 for count in counts)
+        and isinstance(row.seconds, float | int)
+        and words
+        and bool(row.mismatches) == bool(row.what)
+    )
 
-    def __init__(self, even: _Process, odd: _Process, about: Mapping[str, Any]) -> None:
-        self._even, self._odd, self._about = even, odd, about
+
+class IsolatedCandidate:
+    """`candidate.Candidate` over two processes; states are numbers of what `odd` holds.
+
+    names: the fields that every step is asked for.
+    """
+
+    def __init__(
+        self, even: _Process, odd: _Process, about: Mapping[str, Any], names: set[str]
+    ) -> None:
+        self._even, self._odd, self._about, self._names = even, odd, about, names
 
     def start(self, draws: DrawLog) -> tuple[Any, Fields]:
         answer, shown = self._odd.ask(self._head("start"), _log(draws)).result()
-        return answer["states"], shown
+        return answer.get("states"), shown
 
     def restored(self, fields: Mapping[str, np.ndarray]) -> tuple[Any, Fields]:
         answer, shown = self._odd.ask(self._head("restored"), _named("before", fields)).result()
-        return answer["states"], shown
+        return answer.get("states"), shown
 
     def resynchronised(self, before: Mapping[str, np.ndarray], inputs: Mapping[str, Any]) -> Fields:
         arrays = {**_named("before", before), **_inputs(inputs)}
-        steps = len(inputs["action"])
+        shape = inputs["action"].shape[:2]
         asked = [
             process.ask(self._head("resynchronised"), {k: v[first::2] for k, v in arrays.items()})
             for first, process in ((0, self._even), (1, self._odd))
-            if first < steps
+            if first < shape[0]
         ]
-        parts = [future.result()[1] for future in asked]
+        parts = [
+            self._checked(future.result()[1], (len(range(first, shape[0], 2)), shape[1]))
+            for first, future in enumerate(asked)
+        ]
         whole = {}
         for name, value in parts[0].items():
-            whole[name] = np.empty((steps, *value.shape[1:]), value.dtype)
+            whole[name] = np.empty((*shape, *value.shape[2:]), value.dtype)
             for first, part in enumerate(parts):
+                if (part[name].shape[2:], part[name].dtype) != (value.shape[2:], value.dtype):
+                    raise CandidateError(f"its two processes differ in the shape of {name}")
                 whole[name][first::2] = part[name]
         return whole
 
@@ -224,7 +315,14 @@ class IsolatedCandidate:
         arrays = {**_named("before", before), **_inputs(inputs)}
         head = {**self._head("free_running"), "states": states}
         answer, values = self._odd.ask(head, arrays).result()
-        return answer["states"], values
+        return answer.get("states"), self._checked(values, inputs["action"].shape[:2])
+
+    def _checked(self, values: Fields, shape: tuple[int, ...]) -> Fields:
+        """Raises CandidateError unless every field is there, [T, B, ...]."""
+        shapes = {value.shape[:2] for value in values.values()}
+        if values.keys() != self._names or shapes != {shape}:
+            raise CandidateError("its process does not answer with the fields that were asked for")
+        return values
 
     def _head(self, do: str) -> dict[str, Any]:
         return {"do": do, **self._about}
@@ -243,8 +341,12 @@ def _inputs(inputs: Mapping[str, Any]) -> Fields:
 
 
 def sources(suite: Suite) -> dict[str, str]:
-    """SHA-256 of the candidate's sources and of the verifier's, the suite's included."""
+    """SHA-256 of the candidate's sources and of the verifier's: references, the contract of
+    environments and the suite are part of it."""
+    module = suite.name.partition(":")[0] if ":" in suite.name else "simlift.verify.suites"
+    own = [Path(file)] if (file := getattr(sys.modules.get(module), "__file__", None)) else []
+    code = [VERIFIER, REFERENCES, *sorted(ENVS.glob("*.py")), *own]
     return {
-        "candidate": digest([folder_of(suite.package)]),
-        "verifier": digest([VERIFIER, REFERENCES]),
+        "candidate": digest(sources_of(suite.package)),
+        "verifier": digest(code, "*.py"),
     }

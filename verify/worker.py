@@ -1,6 +1,6 @@
 """The candidate's process: it answers the judge over a socket, and is watched while it does.
 
-    python -m simlift.verify.worker DESCRIPTOR SUITE PACKAGE SECRET...
+    main([DESCRIPTOR, SUITE, PACKAGE, SECRET...])
 
 Everything of ours is loaded before the candidate is, so that whatever is loaded, opened or changed
 afterwards is the candidate's doing.
@@ -8,15 +8,17 @@ afterwards is the candidate's doing.
 
 import dataclasses
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import socket
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ..references.core import DrawLog, ReferenceUnavailable
@@ -33,9 +35,8 @@ MAX_HELD = 64  # states that the judge may come back to
 class Server:
     """Answers one judge."""
 
-    def __init__(self, suite: Suite, watch: guard.Guard, before: Mapping[str, int]) -> None:
+    def __init__(self, suite: Suite) -> None:
         self.host = LocalHost(suite)
-        self._guard, self._before = watch, before
         self._held: OrderedDict[int, Any] = OrderedDict()
         self._count = 0
 
@@ -54,8 +55,6 @@ class Server:
         if operation == "property":
             row = self.host.property(head["index"], head["seed"], head["examples"])
             return {"rows": [dataclasses.asdict(row)]}, {}
-        if operation == "conduct":
-            return {"rows": [dataclasses.asdict(self._conduct())]}, {}
         assert variant is not None
         if operation == "program":
             return {"program": self.host.program(variant)}, {}
@@ -95,17 +94,9 @@ class Server:
             self._held.popitem(last=False)
         return self._count
 
-    def _conduct(self) -> Row:
-        told = [f"the environment {what}" for what in self._guard.violations]
-        changed = guard.changed(self._before, guard.fingerprint(OURS))
-        told += [f"the environment replaces {name}" for name in changed]
-        return Row("L0", "", "conduct", count=len(self._before), mismatches=len(told), what=told)
-
 
 BLAMELESS = (SuiteError, ReferenceUnavailable, ImportError)
 """Errors that are not the candidate's."""
-
-OURS = ("simlift.verify", "simlift.envs", "simlift.references")
 
 
 def split(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
@@ -117,12 +108,55 @@ def split(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     return parts
 
 
-def folder_of(package: str) -> Path:
-    """Where a package's or a module's sources lie, without importing it."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ValueError(f"there is no module {package!r}")
-    return Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
+def sources_of(package: str) -> list[Path]:
+    """The sources of a package or a module: its folder or file, and the `__init__` of every package
+    above, which runs first. Imports none of them. Raises ValueError where there is none."""
+    found: list[Path] = []
+    folders: Sequence[str] | None = None
+    names = package.split(".")
+    for end in range(1, len(names) + 1):
+        name = ".".join(names[:end])
+        if folders is None:
+            spec = importlib.util.find_spec(name)
+        else:
+            spec = importlib.machinery.PathFinder.find_spec(name, folders)
+        if spec is None or spec.origin is None:
+            raise ValueError(f"there is no module {name!r}")
+        folders = spec.submodule_search_locations or []
+        found.append(Path(spec.origin))
+    return [*found[:-1], found[-1].parent if folders else found[-1]]
+
+
+def watched(package: str, secret: Sequence[Path]) -> Callable[[], list[str]]:
+    """Import a package under a guard. Call what it returns for all that the guard has seen so far.
+
+    Raises SuiteError where the package was there already, CandidateError where its import fails.
+    """
+    if package in sys.modules:
+        raise SuiteError(
+            f"the suite imports {package} before it is watched; import it inside functions only"
+        )
+    jax.devices()  # JAX looks at the machine when it is first used: not the candidate's doing
+    watch = guard.Guard(sources_of(package), secret)
+    before, compiled = guard.fingerprint(), guard.count_compilations()
+    fingerprint, changed = guard.fingerprint, guard.changed  # whatever the names stand for later
+
+    def seen() -> list[str]:
+        replaced = [f"replaces {name}" for name in changed(before, fingerprint())]
+        return [f"the environment {what}" for what in [*watch.violations, *replaced]]
+
+    watch.watch()
+    try:
+        importlib.import_module(package)
+    except Exception as error:
+        raise CandidateError(
+            f"importing {package} raises {type(error).__name__}: {error}"
+        ) from error
+    if count := compiled():
+        watch.violations.append(
+            f"compiles {count} programs when it is imported; make its tables with numpy"
+        )
+    return seen
 
 
 def main(arguments: list[str]) -> None:
@@ -130,38 +164,35 @@ def main(arguments: list[str]) -> None:
     descriptor, name, package, *secret = arguments
     line = socket.socket(fileno=int(descriptor))
     os.dup2(2, 1)  # what is printed is no message
-    suite = get_suite(name)
-    before = guard.fingerprint(OURS)
-    watch = guard.Guard([folder_of(package)], [Path(path) for path in secret])
-    watch.watch()
+    server = Server(get_suite(name))
+    failed: Exception | None = None
+    try:
+        seen = watched(package, [Path(path) for path in secret])
+    except (CandidateError, SuiteError) as error:
+        failed = error
 
     def progress(what: str, done: float) -> None:
         send(line, {"progress": [what, done]}, {})
 
-    compiled = guard.count_compilations()
-    server = Server(suite, watch, before)
-    try:
-        importlib.import_module(package)
-        failed = ""
-    except Exception as error:
-        failed = f"importing {package} raises {type(error).__name__}: {error}"
-    if compiled():
-        watch.violations.append(f"compiles {compiled()} programs when it is imported")
+    def answer(head: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[dict[str, Any], Any]:
+        try:
+            if failed is not None:
+                raise failed
+            if head["do"] != "conduct":
+                return server.answer(head, arrays, progress)
+            told = seen()
+            row = Row("L0", "", "conduct", count=1, mismatches=len(told), what=told)
+            return {"rows": [dataclasses.asdict(row)]}, {}
+        except Exception as error:
+            kind = next((k.__name__ for k in BLAMELESS if isinstance(error, k)), "")
+            bare = kind or isinstance(error, CandidateError)
+            said = str(error) if bare else f"{type(error).__name__}: {error}"
+            return {"error": " ".join(said.split())[:2000], "kind": kind}, {}
+
     try:
         while True:
             head, arrays = receive(line)
-            try:
-                if failed:
-                    raise CandidateError(failed)
-                result, values = server.answer(head, arrays, progress)
-            except Exception as error:
-                kind = next((k.__name__ for k in BLAMELESS if isinstance(error, k)), "")
-                said = str(error) if kind else f"{type(error).__name__}: {error}"
-                result, values = {"error": " ".join(said.split())[:2000], "kind": kind}, {}
-            send(line, result, values)
+            result, values = answer(head, arrays)
+            send(line, {**result, "id": head["id"]}, values)
     except WireError:
         pass  # the judge has hung up
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
