@@ -25,21 +25,28 @@ from ..train.ppo import PPO, make_train
 from .suite import Policy as SuitePolicy
 from .suite import Suite, Variant, derive_seed
 
-BUCKETS = 2**9
+BUCKETS = 2**12
+RANDOM_ENVS, RANDOM_STEPS = 64, 1024
 COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 CURIOUS = PPOConfig(
-    total_steps=200_000, num_envs=64, num_steps=64, learning_rate=1e-3, normalize_observations=True
+    total_steps=300_000,
+    num_envs=64,
+    num_steps=64,
+    learning_rate=1e-3,
+    entropy_coef=0.1,  # many rare branches rather than one
+    normalize_observations=True,
 )
 
 
-class CuriousState(struct.PyTreeNode, kw_only=True):
+class CuriousParams(struct.PyTreeNode, kw_only=True):
     inner: Any
-    visits: Array  # int32 [BUCKETS]  in this episode
+    worth: Array  # float32 [BUCKETS]  of a step that takes these branches
 
 
-class Curious(Environment[CuriousState, Any, Any]):
-    """Pays 1 / sqrt(visits) for the branches that a step takes: the outcomes of all comparisons in
-    the program of `transition`, as one pattern. Mutants live where patterns are rare."""
+class Curious(Environment[Any, CuriousParams, Any]):
+    """The same environment, paid for the branches that a step takes: the outcomes of all
+    comparisons in the program of `transition`, as one pattern. Mutants live where patterns are
+    rare."""
 
     version = 0
 
@@ -48,53 +55,70 @@ class Curious(Environment[CuriousState, Any, Any]):
         self.env, self.name = env, f"curious {env.name}"
 
     @property
-    def default_params(self) -> Any:
-        return self.env.default_params
+    def default_params(self) -> CuriousParams:
+        """Every pattern is worth the same."""
+        return CuriousParams(inner=self.env.default_params, worth=jnp.ones(BUCKETS, jnp.float32))
 
-    def sample_reset_draws(self, key: Array, params: Any) -> Any:
-        return self.env.sample_reset_draws(key, params)
+    def sample_reset_draws(self, key: Array, params: CuriousParams) -> Any:
+        return self.env.sample_reset_draws(key, params.inner)
 
-    def initial(self, draws: Any, params: Any) -> CuriousState:
-        return CuriousState(
-            inner=self.env.initial(draws, params), visits=jnp.zeros(BUCKETS, jnp.int32)
-        )
+    def initial(self, draws: Any, params: CuriousParams) -> Any:
+        return self.env.initial(draws, params.inner)
 
-    def sample_draws(self, key: Array, state: CuriousState, action: Array, params: Any) -> Any:
-        return self.env.sample_draws(key, state.inner, action, params)
+    def sample_draws(self, key: Array, state: Any, action: Array, params: CuriousParams) -> Any:
+        return self.env.sample_draws(key, state, action, params.inner)
 
-    def sample_step(self, key: Array, state: CuriousState, action: Array, params: Any) -> Any:
-        return self.env.sample_step(key, state.inner, action, params)
+    def sample_step(self, key: Array, state: Any, action: Array, params: CuriousParams) -> Any:
+        return self.env.sample_step(key, state, action, params.inner)
 
     def transition(
-        self, state: CuriousState, action: Array, draws: Any, params: Any
-    ) -> tuple[CuriousState, Outcome]:
-        (inner, outcome), branches = with_branches(self.env.transition)(
-            state.inner, action, draws, params
+        self, state: Any, action: Array, draws: Any, params: CuriousParams
+    ) -> tuple[Any, Outcome]:
+        """``info``: bucket, uint32 []."""
+        (state, outcome), branches = with_branches(self.env.transition)(
+            state, action, draws, params.inner
         )
         bucket = pattern(branches) % np.uint32(BUCKETS)
-        here = jnp.arange(BUCKETS, dtype=jnp.uint32) == bucket
-        visits = state.visits + here.astype(jnp.int32)
-        count = jnp.where(here, visits, 0).sum(dtype=jnp.int32)
-        reward = jax.lax.rsqrt(count.astype(jnp.float32))
-        return CuriousState(inner=inner, visits=visits), outcome.replace(reward=reward)
+        return state, outcome.replace(reward=params.worth[bucket], info={"bucket": bucket})
 
-    def is_truncated(self, state: CuriousState, params: Any) -> Array:
-        return self.env.is_truncated(state.inner, params)
+    def is_truncated(self, state: Any, params: CuriousParams) -> Array:
+        return self.env.is_truncated(state, params.inner)
 
-    def observe(self, state: CuriousState, params: Any) -> Array:
-        return self.env.observe(state.inner, params)
+    def observe(self, state: Any, params: CuriousParams) -> Array:
+        return self.env.observe(state, params.inner)
 
-    def legal_actions(self, state: CuriousState, params: Any) -> Array:
-        return self.env.legal_actions(state.inner, params)
+    def legal_actions(self, state: Any, params: CuriousParams) -> Array:
+        return self.env.legal_actions(state, params.inner)
 
-    def action_space(self, params: Any = None) -> Space:
-        return self.env.action_space(params)
+    def action_space(self, params: CuriousParams | None = None) -> Space:
+        return self.env.action_space(params and params.inner)
 
-    def observation_space(self, params: Any = None) -> Box:
-        return self.env.observation_space(params)
+    def observation_space(self, params: CuriousParams | None = None) -> Box:
+        return self.env.observation_space(params and params.inner)
 
-    def render(self, state: CuriousState, params: Any = None) -> np.ndarray:
-        return self.env.render(state.inner, params)
+    def render(self, state: Any, params: CuriousParams | None = None) -> np.ndarray:
+        return self.env.render(state, params and params.inner)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def visits(self, key: Array, params: CuriousParams) -> Array:
+        """How often random play takes each pattern, int32 [BUCKETS]."""
+        key_reset, key_play = jax.random.split(key)
+        resets = jax.random.split(key_reset, RANDOM_ENVS)
+        _, states = jax.vmap(self.reset, (0, None))(resets, params)
+
+        def step(carry: tuple[Any, Array], key: Array) -> tuple[tuple[Any, Array], None]:
+            states, visits = carry
+            key_action, key_step = jax.random.split(key)
+            sample = self.action_space(params).sample
+            actions = jax.vmap(sample)(jax.random.split(key_action, RANDOM_ENVS))
+            keys = jax.random.split(key_step, RANDOM_ENVS)
+            _, states, *_, info = jax.vmap(self.step, (0, 0, 0, None))(
+                keys, states, actions, params
+            )
+            return (states, visits.at[info["bucket"]].add(jnp.int32(1))), None
+
+        start = states, jnp.zeros(BUCKETS, jnp.int32)
+        return jax.lax.scan(step, start, jax.random.split(key_play, RANDOM_STEPS))[0][1]
 
 
 def with_branches(f: Callable[..., Any]) -> Callable[..., tuple[Any, list[Array]]]:
@@ -151,10 +175,13 @@ def train(suite: Suite, kind: str, seed: int) -> tuple[dict[str, Any], dict[str,
         assert suite.transfer is not None, "nothing says how to train"
         variant, config = suite.transfer.variant, suite.transfer.config
     env, params = suite.environment(dataclasses.replace(variant, x64=False))
+    key_visits, key = jax.random.split(jax.random.key(derive_seed(seed, kind)))
     if kind == "curious":
         env = Curious(env)
+        params = env.default_params.replace(inner=params)
+        visits = env.visits(key_visits, params)
+        params = params.replace(worth=jax.lax.rsqrt(1 + visits.astype(jnp.float32)))
     ppo = PPO(config, env, params)
-    key = jax.random.key(derive_seed(seed, kind))
     runner, _ = jax.jit(make_train(config, env, params))(key)
     policy = ppo.policy(runner)
 
