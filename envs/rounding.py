@@ -1,6 +1,7 @@
 """Floating-point operations that stay what they are, whatever a compiler makes of a program."""
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 
@@ -10,7 +11,7 @@ def rounded(product: Array) -> Array:
     Compilers may contract a * b + c into one operation that skips the rounding of the product. They
     cannot across this clip, which changes no finite number.
     """
-    largest = jnp.finfo(product.dtype).max
+    largest = np.finfo(product.dtype).max
     return jnp.clip(product, -largest, largest)
 
 

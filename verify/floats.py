@@ -13,9 +13,8 @@ free run    Running free with the same actions and draws, errors grow. So does t
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,22 +73,21 @@ def measure(
     """Judge the rounding of one suite. The result is JSON.
 
     holds; applies: False where the suite has no plan, since it compares every float bit by bit;
-    why; factor; compared: transitions; mismatches; seconds; variants: one entry each with `variant`
-    and `policies`, see `_judge`. Raises SuiteError for fields that are close but in no plan, and
-    ReferenceUnavailable.
+    why; factor; count: transitions; mismatches; what: a line for each kind of mismatch; variants:
+    one entry each with `variant` and `policies`, see `_judge`. Raises SuiteError for fields that
+    are close but in no plan, and ReferenceUnavailable.
     """
-    started = time.perf_counter()
     plan = suite.floats
     if plan is None:
         close = sorted(n for n, f in suite.compared_fields().items() if f.compare.kind == "close")
         if close:
             raise SuiteError(f"{suite.name}: {close} are compared as close; give a FloatPlan")
         why = "every float field is compared bit by bit"
-        nothing = {"compared": 0, "mismatches": 0, "seconds": 0.0, "variants": []}
+        nothing: dict[str, Any] = {"count": 0, "mismatches": 0, "what": [], "variants": []}
         return {"holds": True, "applies": False, "why": why, **nothing}
     if unknown := plan.budgets.keys() - suite.compared_fields().keys():
         raise SuiteError(f"{suite.name}: budgets for {sorted(unknown)}, which are not compared")
-    variants = []
+    variants: list[dict[str, Any]] = []
     for i, variant in enumerate(plan.variants):
         comparison = Comparison.local(suite, variant)
         policies = []
@@ -98,15 +96,17 @@ def measure(
             progress(f"floats {variant.name}, {policy}", share)
             policies.append(_judge(suite, plan, comparison, variant, policy, seed))
         variants.append({"variant": variant.name, "policies": policies})
-    cells = [cell for entry in variants for cell in entry["policies"]]
+    cells = [(entry["variant"], cell) for entry in variants for cell in entry["policies"]]
     return {
-        "holds": all(cell["holds"] for cell in cells),
+        "holds": all(cell["mismatches"] == 0 for _, cell in cells),
         "applies": True,
         "why": plan.why,
         "factor": plan.factor,
-        "compared": sum(cell["transitions"] for cell in cells),
-        "mismatches": sum(cell["mismatches"] for cell in cells),
-        "seconds": time.perf_counter() - started,
+        "count": sum(cell["transitions"] for _, cell in cells),
+        "mismatches": sum(cell["mismatches"] for _, cell in cells),
+        "what": [
+            f"{variant}, {cell['policy']}: {line}" for variant, cell in cells for line in _say(cell)
+        ],
         "variants": variants,
     }
 
@@ -114,32 +114,67 @@ def measure(
 def _judge(
     suite: Suite, plan: FloatPlan, comparison: Comparison, variant: Variant, policy: str, seed: int
 ) -> dict[str, Any]:
-    """One policy: `step`, `ties` and `free`, see `_OneStep` and `_FreeRun`, and their sum."""
+    """One policy: `step` and `ties`, see `_OneStep`, `free`, see `_FreeRun`, and their sum."""
     dtype = np.dtype(np.float64 if variant.x64 else np.float32)
     play_seed = derive_seed(seed, "floats", variant.name, policy)
-    generator = np.random.default_rng(play_seed)
+    setting = _Setting(plan, comparison, dtype, np.random.default_rng(play_seed))
     with contextlib.ExitStack() as stack:
         played, rounded, once, always = (
             stack.enter_context(suite.reference(variant, NUM_ENVS)) for _ in range(4)
         )
-        one_step = _OneStep(plan, comparison, rounded, dtype, generator)
-        free_run = _FreeRun(plan, comparison, once, always, dtype, generator)
+        one_step = _OneStep(setting, rounded)
+        free_run = _FreeRun(setting, once, always)
         recordings = record_policy(
             suite, played, suite.policies(variant)[policy], play_seed, NUM_STEPS, 1
         )
         for _, first_draws, recording in recordings:
             one_step.add(recording)
             free_run.add(recording, first_draws)
-        result = {"step": one_step.fields(), "ties": one_step.ties, "free": free_run.curves()}
-    mismatches = one_step.ties["unexplained"] + result["free"]["above"]
-    mismatches += sum(field["over"] for field in result["step"].values())
+    step, ties, free = one_step.fields(), one_step.ties, free_run.curves()
+    over = sum(field["over"] for field in step.values())
     return {
         "policy": policy,
-        "holds": mismatches == 0,
-        "mismatches": mismatches,
+        "mismatches": over + ties["unexplained"] + free["above"],
         "transitions": one_step.transitions,
-        **result,
+        "step": step,
+        "ties": ties,
+        "free": free,
     }
+
+
+def _say(cell: Mapping[str, Any]) -> list[str]:
+    """A line for each kind of mismatch."""
+    lines = [
+        f"{name} is over its {field['budget']} ulp in {field['over']} single steps, by up to "
+        f"{field['worst']}"
+        for name, field in cell["step"].items()
+        if field["over"]
+    ]
+    if cell["ties"]["unexplained"]:
+        lines.append(f"{cell['ties']['unexplained']} steps differ otherwise, and are no ties")
+    if cell["free"]["above"]:
+        curves = cell["free"]["fields"].items()
+        ratios = ", ".join(f"{name} {field['ratio']}" for name, field in curves)
+        lines.append(f"diverges faster than the reference perturbed: {ratios}")
+    return lines
+
+
+class _Setting(NamedTuple):
+    """What both questions share. dtype: that of our floats."""
+
+    plan: FloatPlan
+    comparison: Comparison
+    dtype: np.dtype
+    generator: np.random.Generator
+
+    def moved(self, fields: Snapshot, budgets: Mapping[str, Budget]) -> Snapshot:
+        """Every field that has a budget, up or down by the whole of it."""
+        moved = dict(fields)
+        for name in [name for name in budgets if name in fields]:
+            value, budget = fields[name], budgets[name]
+            unit = _unit(np.maximum(abs(value), budget.scale), self.dtype)
+            moved[name] = value + self.generator.choice((-1, 1), value.shape) * budget.ulp * unit
+        return moved
 
 
 # -- one step
@@ -148,32 +183,28 @@ def _judge(
 class _OneStep:
     """Errors of single steps, both sides from the same inputs in our precision."""
 
-    def __init__(
-        self,
-        plan: FloatPlan,
-        comparison: Comparison,
-        reference: VectorReference,
-        dtype: np.dtype,
-        generator: np.random.Generator,
-    ) -> None:
-        self.plan, self.comparison, self.reference = plan, comparison, reference
-        self.dtype, self.generator = dtype, generator
+    def __init__(self, setting: _Setting, reference: VectorReference) -> None:
+        self.setting, self.reference = setting, reference
         self.transitions = 0
         self.ties = {"differ": 0, "explained": 0, "unexplained": 0}
-        self._errors: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in plan.budgets}
+        self._errors: dict[str, list[tuple[np.ndarray, ...]]] = {
+            name: [] for name in setting.plan.budgets
+        }
 
     def add(self, recording: Recording) -> None:
         self.transitions += recording.action.size
-        before = {name: _rounded(v[:-1], self.dtype) for name, v in recording.snapshots.items()}
+        before = {
+            name: _rounded(v[:-1], self.setting.dtype) for name, v in recording.snapshots.items()
+        }
         stepped = _step_from(
             self.reference, recording.action, lambda t: {name: v[t] for name, v in before.items()}
         )
-        ours = self.comparison.candidate.resynchronised(before, inputs_of(stepped))
-        sides = self.comparison.side_by_side(stepped, ours)
+        ours = self.setting.comparison.candidate.resynchronised(before, inputs_of(stepped))
+        sides = self.setting.comparison.side_by_side(stepped, ours)
         differs = self._others_differ(sides)
         for t, b in np.argwhere(differs):
             self._examine(int(t), int(b), before, stepped, ours)
-        for name, budget in self.plan.budgets.items():
+        for name, budget in self.setting.plan.budgets.items():
             # Where the two sides part, their floats are those of different episodes.
             theirs = sides.reference[name][~differs].astype(np.float64)
             mine = ours[name][~differs]
@@ -187,7 +218,7 @@ class _OneStep:
         how many are `over` it. None where a number is not finite."""
         result = {}
         for name, rows in self._errors.items():
-            budget = self.plan.budgets[name].ulp
+            budget = self.setting.plan.budgets[name].ulp
             columns = zip(*rows, strict=True)
             distance, scaled, off = (np.concatenate([np.ravel(x) for x in c]) for c in columns)
             result[name] = {
@@ -204,7 +235,11 @@ class _OneStep:
 
     def _others_differ(self, sides: Trace) -> np.ndarray:
         """bool [T, B]: whether a field without a budget differs."""
-        rest = [differs for name, differs in sides.differs.items() if name not in self.plan.budgets]
+        rest = [
+            differs
+            for name, differs in sides.differs.items()
+            if name not in self.setting.plan.budgets
+        ]
         return np.any(rest, axis=0)
 
     def _examine(self, t: int, b: int, before: Fields, stepped: Recording, ours: Fields) -> None:
@@ -215,11 +250,11 @@ class _OneStep:
             row = {
                 name: np.repeat(value[t, b : b + 1], NUM_ENVS, 0) for name, value in before.items()
             }
-            moved = _moved(row, self.plan.budgets, self.dtype, self.generator)
+            moved = self.setting.moved(row, self.setting.plan.budgets)
             actions = np.full((1, NUM_ENVS), stepped.action[t, b])
             near = _step_from(self.reference, actions, lambda t: moved)
             said = {k: np.repeat(v[t : t + 1, b : b + 1], NUM_ENVS, 1) for k, v in ours.items()}
-            differs = self._others_differ(self.comparison.side_by_side(near, said))
+            differs = self._others_differ(self.setting.comparison.side_by_side(near, said))
             explained = not differs.all()
         self.ties["explained" if explained else "unexplained"] += 1
 
@@ -233,18 +268,8 @@ class _FreeRun:
     once: its first state was moved by one unit in our last place; always: every state was.
     """
 
-    def __init__(
-        self,
-        plan: FloatPlan,
-        comparison: Comparison,
-        once: VectorReference,
-        always: VectorReference,
-        dtype: np.dtype,
-        generator: np.random.Generator,
-    ) -> None:
-        self.plan, self.comparison = plan, comparison
-        self.once, self.always = once, always
-        self.dtype, self.generator = dtype, generator
+    def __init__(self, setting: _Setting, once: VectorReference, always: VectorReference) -> None:
+        self.setting, self.once, self.always = setting, once, always
         self._states: Any = None
         self._running = np.ones(NUM_ENVS, bool)
         self._sides: dict[str, list[Fields]] = {s: [] for s in ("ours", "theirs", "once", "always")}
@@ -252,12 +277,12 @@ class _FreeRun:
     def add(self, recording: Recording, first_draws: DrawLog) -> None:
         actions, first = recording.action, recording.at(0)
         if self._states is None:
-            self._states = self.comparison.start(first_draws)[0]
+            self._states = self.setting.comparison.start(first_draws)[0]
             self.once.restore(self._nudged(first))
             self.always.restore(first)
         if self._running.sum() < MIN_ALIVE:
             return
-        self._states, ours = self.comparison.candidate.free_running(
+        self._states, ours = self.setting.comparison.candidate.free_running(
             self._states, first, inputs_of(recording)
         )
         said = {
@@ -285,7 +310,7 @@ class _FreeRun:
         steps are `judged`; by field the quantiles of the scaled error of `ours` and of the
         reference perturbed `once` and `always`, and the largest `ratio` of the first to the last;
         `above`: how often ours is beyond the factor. None where a number is not finite."""
-        state = [name for name in self.plan.budgets if name in self._sides["theirs"][0]]
+        state = [name for name in self.setting.plan.budgets if name in self._sides["theirs"][0]]
         state = [name for name in state if not name.startswith("outcome.")]
         joined = {
             side: {name: np.concatenate([row[name] for row in rows]) for name in (*state, *ENDS)}
@@ -295,9 +320,10 @@ class _FreeRun:
         alive = ~np.logical_or.accumulate(ended)
         judged = int((alive.sum(1) >= MIN_ALIVE).sum())
         kept = np.unique(np.linspace(0, judged - 1, CURVE_POINTS).astype(int))[: judged or 0]
-        theirs, fields, above = joined.pop("theirs"), {}, 0
+        theirs, above = joined.pop("theirs"), 0
+        fields: dict[str, dict[str, Any]] = {}
         for name in state:
-            size = np.maximum(abs(theirs[name]), self.plan.budgets[name].scale)
+            size = np.maximum(abs(theirs[name]), self.setting.plan.budgets[name].scale)
             curves = {
                 side: _curves(abs(said[name] - theirs[name]) / size, alive[:judged])
                 for side, said in joined.items()
@@ -306,7 +332,7 @@ class _FreeRun:
             fields[name]["ratio"] = {}
             for label, ours in curves["ours"].items():
                 envelope = np.maximum.accumulate(curves["always"][label])
-                above += int((~(ours <= self.plan.factor * envelope)).sum())
+                above += int((~(ours <= self.setting.plan.factor * envelope)).sum())
                 with np.errstate(divide="ignore", invalid="ignore"):
                     ratio = np.where(ours == 0, 0, ours / envelope)
                 fields[name]["ratio"][label] = _short(ratio.max(initial=0))
@@ -319,8 +345,8 @@ class _FreeRun:
         }
 
     def _nudged(self, fields: Snapshot) -> Snapshot:
-        unit = {name: Budget(ulp=1, scale=b.scale) for name, b in self.plan.budgets.items()}
-        return _moved(fields, unit, self.dtype, self.generator)
+        unit = {name: Budget(ulp=1, scale=b.scale) for name, b in self.setting.plan.budgets.items()}
+        return self.setting.moved(fields, unit)
 
 
 # -- parts
@@ -352,19 +378,6 @@ def _said(recording: Recording) -> Fields:
 def _rounded(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Floats as `dtype` holds them, in their own type; anything else as it is."""
     return value.astype(dtype).astype(value.dtype) if value.dtype.kind == "f" else value
-
-
-def _moved(
-    fields: Snapshot, budgets: Mapping[str, Budget], dtype: np.dtype, generator: np.random.Generator
-) -> Snapshot:
-    """Every field that has a budget, up or down by the whole of it."""
-    moved = dict(fields)
-    for name, budget in budgets.items():
-        if name in fields:
-            value = fields[name]
-            unit = _unit(np.maximum(abs(value), budget.scale), dtype)
-            moved[name] = value + generator.choice((-1, 1), value.shape) * budget.ulp * unit
-    return moved
 
 
 def _unit(size: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -164,7 +164,7 @@ class VectorCartPole(VectorReference):
 
     def reset(self, seed: int) -> Outcome:
         tape = self._take_tape()
-        self._counts[:] = 0
+        self._counts[:], self._values[:] = 0, 0
         self._seeds[:] = [instance_seed(seed, i) for i in range(self.num_envs)]
         start = [self._reset_one(i, tape) for i in range(self.num_envs)]
         ended = np.zeros(self.num_envs, bool)
@@ -185,7 +185,7 @@ class VectorCartPole(VectorReference):
         if not (actions.min() >= 0 and actions.max() <= 1):
             raise ValueError(f"{NAME}: actions must be 0 (left) or 1 (right)")
         tape = self._take_tape()
-        self._counts[:] = 0
+        self._counts[:], self._values[:] = 0, 0
         with warnings.catch_warnings():  # going on after the end is meant here
             warnings.filterwarnings("ignore", BEYOND, UserWarning)
             rows = [env.step(a) for env, a in zip(self._envs, actions.tolist(), strict=True)]

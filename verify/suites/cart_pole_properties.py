@@ -3,6 +3,7 @@
 In float32, which is what users run; that the bits are upstream's in float64 is shown by L2 and L3.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -20,8 +21,7 @@ EULER = Variant("float32, euler")
 SEMI_IMPLICIT = Variant("float32, semi-implicit", {"kinematics_integrator": "semi-implicit euler"})
 SUTTON_BARTO = Variant("float32, sutton-barto", {"sutton_barto_reward": True})
 
-FAR, FAST = np.float32(2.4), 4.0
-LEAN = np.float32(12 * 2 * np.pi / 360)
+FAR, FAST, LEAN = 2.4, 4.0, 12 * 2 * math.pi / 360
 RESIDUAL = 1e-4  # newtons and m/s^2: the rounding of terms of up to 30, a dozen times over
 
 
