@@ -17,6 +17,7 @@ from ..suite import Policy, Suite, Variant, derive_seed
 from .arcs import Cells, cells_of
 
 NUM_ENVS = 32
+BUDGET_STEPS = 20_000  # of one variant
 BURST = 16  # steps from one restored state
 HOLD = (0.0, 0.5, 0.9)  # how likely an action is repeated, one of these for each burst
 WAYS = (0.25, 0.25, 0.5)  # how likely a burst starts after a cell, before it, or goes on
@@ -134,7 +135,7 @@ def explore(
     suite: Suite,
     variant: Variant,
     seed: int,
-    budget_steps: int = 20_000,
+    budget_steps: int = BUDGET_STEPS,
     num_envs: int = NUM_ENVS,
 ) -> Explored:
     """Search from resets with random and held actions, and record every tape that showed more.

@@ -16,7 +16,10 @@ OUTSIDE = ""  # how coverage.py calls what stands in no function
 
 
 class PythonCollector(Collector):
-    """coverage.py tells whether a line or branch ran, not how often: every count is 0 or 1."""
+    """coverage.py tells whether a line or branch ran, not how often: every count is 0 or 1.
+
+    Functions are named as `Class.method`; excluding a class or a function excludes what it holds.
+    """
 
     def __enter__(self) -> "PythonCollector":
         try:
@@ -48,10 +51,11 @@ class PythonCollector(Collector):
         branches: dict[Branch, int] = {}
         for path, source in self._paths.items():
             functions = self._functions(path)
-            if unknown := source.excluded.keys() - functions.keys():
+            within = {name: _within(name) for name in functions}
+            if unknown := source.excluded.keys() - set().union(*within.values()):
                 raise SuiteError(f"{source.name} has no functions {sorted(unknown)} to exclude")
             for name, function in functions.items():
-                if name == OUTSIDE or name in source.excluded:
+                if name == OUTSIDE or within[name] & source.excluded.keys():
                     continue
                 for count, what in ((1, "executed"), (0, "missing")):
                     for line in function[f"{what}_lines"]:
@@ -69,3 +73,9 @@ class PythonCollector(Collector):
             (file,) = json.loads(report.read_text())["files"].values()
         functions: dict[str, Any] = file["functions"]
         return functions
+
+
+def _within(name: str) -> set[str]:
+    """The dotted name of a function, and of everything that it stands in."""
+    parts = name.split(".")
+    return {".".join(parts[:n]) for n in range(1, len(parts) + 1)}

@@ -145,6 +145,7 @@ def test_every_branch_of_pong_is_reached_or_waived() -> None:
     """Two of the variants suffice; between them they have both kinds of actions."""
     suite = dataclasses.replace(SUITE, variants=[SKIPPING, SUITE.variants[-1]])
     result = measure(suite, 0, explorer_steps=8192)
+    assert result is not None
     assert result["holds"] and result["mismatches"] == 0
     file = result["coverage"]["files"]["pong.h"]
     assert file["branches"]["reached"] == file["branches"]["total"] - 1 > 20

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from simlift.references.core import ReferenceUnavailable
-from simlift.verify.compare import Difference
+from simlift.verify.compare import Comparison, Difference
 from simlift.verify.coverage import collector, measure
+from simlift.verify.coverage.measure import resynchronised
 from simlift.verify.record import Recording, record_tape
 from simlift.verify.suite import SuiteError, Variant
 
@@ -53,6 +54,14 @@ def test_excluded_functions_and_module_level_code_do_not_count() -> None:
     assert FOURTH in lines
 
 
+def test_excluding_a_class_excludes_its_methods_and_a_misspelt_name_is_told() -> None:
+    for name, message in (("Lock", "has no line of"), ("Look", r"has no functions \['Look'\]")):
+        source = dataclasses.replace(PLAN.sources[0], excluded={name: "a test"})
+        plan = dataclasses.replace(PLAN, sources=[source])
+        with pytest.raises(SuiteError, match=message), collector(plan, SUITE, VARIANT) as counter:
+            counter.report()
+
+
 def test_without_coverage_py_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "coverage", None)
     with (
@@ -64,6 +73,7 @@ def test_without_coverage_py_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 
 def test_measure_reaches_by_the_explorer_what_the_policy_does_not() -> None:
     result = measure(SUITE, 0, explorer_steps=12_000)
+    assert result is not None
     assert result["holds"] and result["mismatches"] == 0
     file = result["coverage"]["files"]["lock_upstream.py"]
     assert file["branches"]["total"] == file["branches"]["reached"] == 20
@@ -72,13 +82,15 @@ def test_measure_reaches_by_the_explorer_what_the_policy_does_not() -> None:
     assert f"lock_upstream.py:{last}" in result["explorer"]["added"]
     assert result["content"]["lock"]["opened"] >= 1
     assert result["unused"] == {}
-    levels = {(row["level"], row["policy"]): row for row in result["levels"]}
-    assert levels.keys() == {("coverage", "random"), ("L3 targeted", "explorer")}
-    assert sum(row["count"] for row in levels.values()) == result["compared"]
+    played = {(row["what"], row["policy"]): row for row in result["played"]}
+    assert played.keys() == {("policy", "random"), ("explorer", "")}
+    assert sum(row["count"] for row in played.values()) == result["count"]
+    assert result["what"] == []
 
 
 def test_what_is_not_reached_is_listed_and_unused_content_shows() -> None:
     result = measure(SUITE, 0, explorer_steps=0)
+    assert result is not None
     assert not result["holds"] and result["mismatches"] == 0
     unreached = result["coverage"]["files"]["lock_upstream.py"]["unreached"]
     assert "right = action == 2" in [row["text"] for row in unreached]
@@ -94,12 +106,27 @@ def test_a_fault_beyond_random_play_is_found_by_the_explorer_alone() -> None:
         found.append((policy, int(recording.snapshots["wheel"][step, instance])))
 
     result = measure(suite, 0, explorer_steps=12_000, found=note)
+    assert result is not None
     assert not result["holds"] and result["mismatches"] > 0
     assert found == [("explorer", 8)]
     # What did not agree does not count as reached.
-    assert result["compared"] < sum(row["count"] for row in result["levels"])
+    assert result["count"] < sum(row["count"] for row in result["played"])
 
 
-def test_a_suite_without_a_plan_is_refused() -> None:
-    with pytest.raises(SuiteError, match="lock declares no coverage"):
-        measure(dataclasses.replace(SUITE, coverage=None), 0)
+def test_a_suite_without_a_plan_has_nothing_to_measure() -> None:
+    assert measure(dataclasses.replace(SUITE, coverage=None), 0) is None
+
+
+@pytest.mark.parametrize("broken", [-1, 0])
+def test_pieces_of_one_size_say_what_the_whole_says(broken: int) -> None:
+    """More transitions than a piece holds, and not a multiple of it."""
+    suite = lock_suite(broken)
+    with SUITE.reference(VARIANT, 7) as reference:
+        reference.reset(0)
+        actions = np.random.default_rng(0).integers(0, 4, (300, 7))
+        recording = record_tape(reference, actions)
+    comparison = Comparison.local(suite, VARIANT)
+    whole, pieces = comparison.resynchronised(recording), resynchronised(comparison, recording)
+    np.testing.assert_array_equal(whole.bad, pieces.bad)
+    assert whole.by_field == pieces.by_field
+    assert (whole.count > 0) == (broken == 0)
