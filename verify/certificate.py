@@ -47,9 +47,7 @@ def statement(result: Mapping[str, Any], suite: Suite) -> dict[str, Any]:
         ],
         "predicateType": PREDICATE,
         "predicate": {
-            **{
-                key: value for key, value in result.items() if key not in ("sources", "divergences")
-            },
+            **{key: value for key, value in result.items() if key not in ELSEWHERE},
             "verifier": {"name": "simlift.verify", "digest": {"sha256": hashes["verifier"]}},
             "made": {
                 "on": machine.describe(),
@@ -80,7 +78,8 @@ def read(path: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CertificateError(
-            f"{path} is no certificate ({type(error).__name__}: {error})"
+            f"{path} is no certificate ({type(error).__name__}: {error}); "
+            "`simlift verify ENV --level all` writes one"
         ) from error
     if kind != (STATEMENT, PREDICATE):
         raise CertificateError(f"{path} is a {kind[1]}, this simlift reads {PREDICATE}")
