@@ -132,7 +132,8 @@ def compile_library(
             "-lm",
         ]
         if "--coverage" in flags:
-            command.append(f"-fprofile-note={notes}")
+            # The seed: notes fit a library built by another process at the same time.
+            command += [f"-fprofile-note={notes}", f"-frandom-seed={key.hexdigest()}"]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
             said = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
