@@ -18,7 +18,14 @@ Measure = Callable[[Suite, int, Progress], dict[str, Any] | None]
 """(suite, seed, progress) -> the evidence, or None where the suite declares nothing to measure."""
 
 
-EVIDENCE: Mapping[str, Measure] = {}
+def _floats(suite: Suite, seed: int, progress: Progress) -> dict[str, Any] | None:
+    from .floats import measure
+
+    return measure(suite, seed, progress)
+
+
+# Imported when asked for: some need libraries that verification itself does not.
+EVIDENCE: Mapping[str, Measure] = {"floats": _floats}
 
 
 def gather(level: str, suite: Suite, seed: int, progress: Progress) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from ..envs.files import write_atomically
 from ..train import machine
 from .candidate import LocalCandidate, Program
 from .compare import Comparison, inputs_of
+from .evidence_tables import HEIGHT, WIDTH, sections
 from .record import Recording, record_policy, record_tape
 from .suite import Compare, Suite, Variant, derive_seed
 from .tape import TapeFileError, load
@@ -51,6 +52,11 @@ LEVELS = {
         "running free from the reset on, episode after episode, fed the same random draws",
         "transitions",
     ),
+    "E1": ("Samplers", "our random draws against the reference's, by distribution", "draws"),
+    "floats": ("Rounding", "errors in units in the last place, and how they grow", "transitions"),
+    "coverage": ("Reach", "what of the reference the compared steps went through", "transitions"),
+    "L4": ("Transfer", "policies trained on each side, played on both", "episodes"),
+    "mutants": ("Strength", "faults planted in the translation, and who finds them", "mutants"),
 }
 
 
@@ -86,6 +92,9 @@ def write_report(
     page = _template().render(
         result=result,
         levels=_levels(result["levels"]),
+        evidence=sections(result["evidence"]),
+        titles=LEVELS,
+        size=(WIDTH, HEIGHT),
         fields=_fields(suite),
         stories=stories,
         samples=samples,

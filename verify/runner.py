@@ -12,13 +12,24 @@ from typing import Any
 import numpy as np
 
 from ..references.fetch import cache_dir
+from .compare import Comparison, Difference
 from .evidence import EVIDENCE, Progress
 from .host import CandidateError, Row
 from .isolation import IsolatedHost, sources
-from .record import record_tape
+from .record import Recording, record_tape
 from .rollouts import play_policies, play_targeted
-from .session import ALL_LEVELS, BANK, LEVELS, TARGETED, Options, Session, outcome_at, silent
-from .suite import Suite, derive_seed
+from .session import (
+    ALL_LEVELS,
+    BANK,
+    COVERAGE,
+    LEVELS,
+    TARGETED,
+    Options,
+    Session,
+    outcome_at,
+    silent,
+)
+from .suite import Suite, Variant, derive_seed
 from .tape import load
 
 SEED_BITS = 53  # what every JSON reader takes for an integer
@@ -102,6 +113,7 @@ class Run(Session):
             "L2": self._scenarios,
             "L3": functools.partial(play_policies, self),
             TARGETED: functools.partial(play_targeted, self),
+            COVERAGE: self._coverage,
         }
         if self._steps_fit():
             self._regressions()
@@ -199,10 +211,31 @@ class Run(Session):
         results = {**first, **second}
         for level in levels:
             if (found := results[level]) is not None:
-                row = self.row(level)
-                row.count, row.what, row.seconds = found["count"], found["what"], found["seconds"]
-                row.mismatches = 0 if found["holds"] else max(1, len(row.what))
-                self.evidence[level] = found
+                self._gathered(level, found)
+
+    def _coverage(self) -> None:
+        """What of the reference was reached by transitions that the judge compared."""
+        from .coverage.measure import measure
+
+        def sides(variant: Variant) -> Comparison:
+            return self.sides(variant)[0]
+
+        def found(variant: Variant, policy: str, recording: Recording, differ: Difference) -> None:
+            self.tell(
+                Row(COVERAGE, variant.name, policy), variant, recording, differ, seed=self.seed
+            )
+
+        started = time.perf_counter()
+        told = measure(self.suite, self.seed, self.progress, comparison=sides, found=found)
+        if told is not None:
+            seconds = time.perf_counter() - started
+            self._gathered(COVERAGE, {**told, "seconds": seconds})
+
+    def _gathered(self, level: str, found: dict[str, Any]) -> None:
+        row = self.row(level)
+        row.count, row.what, row.seconds = found["count"], found["what"], found["seconds"]
+        row.mismatches = 0 if found["holds"] else max(1, len(row.what))
+        self.evidence[level] = found
 
 
 def verify(suite: Suite, options: Options, progress: Progress = silent) -> dict[str, Any]:

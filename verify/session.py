@@ -14,8 +14,8 @@ from .suite import Suite, Variant
 from .tape import Player
 
 LEVELS = ("L0", "L1", "L2", "L3")
-TARGETED = "targeted"
-ALL_LEVELS = (*LEVELS, TARGETED, *EVIDENCE)
+TARGETED, COVERAGE = "targeted", "coverage"
+ALL_LEVELS = (*LEVELS, TARGETED, COVERAGE, *EVIDENCE)
 BANK = Path(__file__).parent / "regressions"
 EXAMPLES = 200  # of one L1 property
 MAX_STORIES = 5
