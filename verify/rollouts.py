@@ -44,7 +44,7 @@ def play_targeted(session: Session) -> None:
                 cells.append((variant, kind, hunters.as_policy(policy, seed)))
         _play(session, cells)
     for variant in suite.variants:
-        if _is_chosen(session, variant, "explorer"):
+        if suite.coverage is not None and _is_chosen(session, variant, "explorer"):
             _explore(session, variant)
 
 
