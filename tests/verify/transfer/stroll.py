@@ -104,16 +104,16 @@ class State(struct.PyTreeNode):
 class Params(struct.PyTreeNode):
     limit: Array = struct.field(default_factory=lambda: jnp.int32(LIMIT))
     prize: Array = struct.field(default_factory=lambda: jnp.float32(PRIZE))
+    slip: Array = struct.field(default_factory=lambda: jnp.float32(1 / SLIPS))
 
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
     """What a translation may do wrong with its draws; see `Stroll`."""
 
-    slip_chance: float = 1 / SLIPS
     starts: int = STARTS
     one_key: bool = False  # the step's and the reset's draws from the same bits
-    same_for_all: bool = False  # one instance in two repeats its neighbour's draw
+    shared: bool = False  # every second instance repeats its neighbour's draw
     uses: str = "slip"  # the draw that decides whether one slips
     count: int = 1  # how many it says it consumed
 
@@ -144,10 +144,8 @@ class Stroll(Environment[State, Params, Any]):
     def sample_draws(
         self, key: Array, state: State, action: Array, params: Params
     ) -> dict[str, Array]:
-        if self.config.same_for_all:
-            data = jax.random.key_data(key)
-            key = jax.random.wrap_key_data(data & ~jnp.array([0, 2**31], jnp.uint32) | 1)
-        slips = jax.random.uniform(key) < self.config.slip_chance
+        uniform = shared(jax.random.uniform(key)) if self.config.shared else jax.random.uniform(key)
+        slips = uniform < params.slip
         return {"start": jnp.int32(0), "slip": jnp.where(slips, jnp.int32(0), jnp.int32(1))}
 
     def sample_step(
@@ -185,6 +183,16 @@ class Stroll(Environment[State, Params, Any]):
 
     def render(self, state: State, params: Params | None = None) -> np.ndarray:
         return np.zeros((1, 1, 3), np.uint8)
+
+
+@jax.custom_batching.custom_vmap
+def shared(x: Array) -> Array:
+    return x
+
+
+@shared.def_vmap
+def shared_batch(size: int, batched: Any, x: Array) -> Any:
+    return x[jnp.arange(size) // 2 * 2], True
 
 
 def draws(log: DrawLog) -> tuple[Any, Any]:
@@ -225,7 +233,7 @@ def policy(generator: np.random.Generator, outcome: Outcome, s: Snapshot) -> np.
 
 
 def stroll(fault: Fault | None = None, **params: float) -> Suite:
-    """The suite; a fault of the draws, or other params (limit, prize), on our side."""
+    """The suite; a fault of the draws, or other params (limit, prize, slip), on our side."""
     env = Stroll(fault)
     defaults = env.default_params
     changed = {k: jnp.asarray(v, getattr(defaults, k).dtype) for k, v in params.items()}

@@ -18,7 +18,7 @@ from simlift.verify.transfer.level import Stage, evaluate
 from simlift.verify.transfer.reference_env import ReferenceEnvironment
 from simlift.verify.transfer.training import RandomActor, train_policies
 
-from .stroll import LIMIT, PLAN, PRIZE, Fault, StrollReference, stroll
+from .stroll import LIMIT, PLAN, PRIZE, StrollReference, stroll
 
 SAME, OWN = "ours - reference, same policies, draws", "ours - reference, same policies, each"
 
@@ -66,17 +66,17 @@ def test_the_bets_stop_early(trained: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "params", "seen_in"),
+    ("params", "seen_in"),
     [
-        pytest.param(None, {"prize": 0.98 * PRIZE}, (SAME, OWN), id="2 % of the reward"),
-        pytest.param(Fault(slip_chance=0.2), {}, (OWN,), id="a biased coin"),
-        pytest.param(None, {"limit": LIMIT // 2}, (SAME, OWN), id="half the time"),
+        pytest.param({"prize": 0.98 * PRIZE}, (SAME, OWN), id="2 % of the reward"),
+        pytest.param({"slip": 0.2}, (OWN,), id="a biased coin"),
+        pytest.param({"limit": LIMIT // 2}, (SAME, OWN), id="half the time"),
     ],
 )
 def test_a_fault_is_declared_not_equivalent(
-    trained: Any, fault: Fault | None, params: dict[str, float], seen_in: tuple[str, ...]
+    trained: Any, params: dict[str, float], seen_in: tuple[str, ...]
 ) -> None:
-    result, _ = evaluate(stroll(fault, **params), trained, 0, TransferOptions())
+    result, _ = evaluate(stroll(**params), trained, 0, TransferOptions())
     assert not result["holds"]
     assert [row(result, what)["equivalent"] for what in seen_in] == [False] * len(seen_in)
     if SAME in seen_in:
@@ -84,16 +84,16 @@ def test_a_fault_is_declared_not_equivalent(
 
 
 @pytest.mark.parametrize(
-    ("fault", "params"),
+    "params",
     [
-        pytest.param(Fault(slip_chance=0.105), {}, id="a slightly biased coin"),
-        pytest.param(None, {"limit": LIMIT - 1}, id="a timer off by one"),
+        pytest.param({"slip": 0.105}, id="a slightly biased coin"),
+        pytest.param({"limit": LIMIT - 1}, id="a timer off by one"),
     ],
 )
 def test_a_fault_that_is_not_seen_is_below_the_smallest_gap_that_would_be(
-    trained: Any, fault: Fault | None, params: dict[str, float]
+    trained: Any, params: dict[str, float]
 ) -> None:
-    result, _ = evaluate(stroll(fault, **params), trained, 0, TransferOptions())
+    result, _ = evaluate(stroll(**params), trained, 0, TransferOptions())
     assert result["holds"]
     for what in (SAME, OWN):
         test = row(result, what)
