@@ -163,7 +163,8 @@ def play_right(state: State, paddle_dir: Array, params: Params) -> tuple[State, 
 
     spin = rounded(params.ball_speed_y_increment * paddle_dir, params.ball_speed_y_increment)
     vy = jnp.clip(state.ball_vy + spin, -params.ball_max_speed_y, params.ball_max_speed_y)
-    vy = jnp.where(jnp.abs(vy) < HORIZONTAL, params.ball_speed_y_increment, vy)
+    # Upstream compares with 0.01 in double precision, of which the nearest float falls short.
+    vy = jnp.where(jnp.abs(vy) <= HORIZONTAL, params.ball_speed_y_increment, vy)
 
     def put(value: Array, otherwise: Array) -> Array:
         return jnp.where(hit, value, otherwise)
