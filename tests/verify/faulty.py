@@ -396,7 +396,7 @@ FAULTS = (
     Fault(
         "almost flat begins too early",
         [("dynamics.py", "HORIZONTAL = 0.01", "HORIZONTAL = 0.1")],
-        ["L3 E2"],
+        ["L2"],
         "continuous",
         policies=["follow"],
         slow=True,

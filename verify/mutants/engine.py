@@ -99,7 +99,7 @@ class Compiled:
 
     def _settled(self, arguments: Sequence[Any]) -> tuple[jex.ClosedJaxpr, Active]:
         """The traced program, and the mutants that had to be left out of it."""
-        excluded: frozenset[int] = frozenset()
+        excluded = frozenset(self.log.stillborn.keys() - self.log.applied)
         while True:
             try:
                 jaxpr, state = self._trace(excluded, arguments)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from jax import Array
 
-from ...envs.core import Environment, Outcome
+from ...envs.core import Environment, Outcome, select
 from ...envs.pong import Draws, Params, State, dynamics
 from ..suite import Property, Variant
 
@@ -164,11 +164,55 @@ def views_lie_in_the_declared_space(env: Environment, params: Params, state: Sta
     return jnp.all((view >= space.low) & (view <= space.high))
 
 
+def info_tells_the_score(env: Environment, params: Params, case: Case) -> Array:
+    after, outcome = step(env, params, case)
+    told = {name: outcome.info[name] for name in ("score_l", "score_r")}
+    return equal(told, {"score_l": after.score_l, "score_r": after.score_r})
+
+
+def a_new_game_begins_afresh(env: Environment, params: Params, case: Case) -> Array:
+    """Nothing of the last game is left, whatever coin either of them is served with."""
+    other = Draws(serve=1 - case.draws.serve)
+    state, action, draws = case
+    _, after, _, terminated, truncated, info = env.step_with_draws(
+        state, action, draws, other, params
+    )
+    fresh = env.initial(other, params)
+    expected = select(terminated | truncated, fresh, info["final_state"])
+    return equal(after, expected)
+
+
+def coins_are_zero_or_one(env: Environment, params: Params, seed: Array) -> Array:
+    key = jax.random.key(seed)
+    drawn = [*env.sample_step(key, None, None, params), env.sample_reset_draws(key, params)]
+    coins = jnp.stack([draws.serve for draws in drawn])
+    return jnp.all((coins == 0) | (coins == 1))
+
+
+def a_step_has_one_coin(env: Environment, params: Params, seed: Array) -> Array:
+    """With or without that of the reset after it."""
+    key = jax.random.key(seed)
+    return equal(
+        env.sample_draws(key, None, None, params), env.sample_step(key, None, None, params)[0]
+    )
+
+
 def bits(x: Array) -> Array:
     return jax.lax.bitcast_convert_type(x, jnp.int32)
 
 
 signed = floats(-1, 1)
+seeds = st.integers(0, 2**32 - 1).map(np.uint32)
+last_points = st.builds(
+    lambda state, left: state.replace(
+        ball_x=np.float32(-5 if left else 470),
+        ball_vx=np.float32(-10 if left else 10),
+        score_l=np.int16(20),
+        score_r=np.int16(20),
+    ),
+    rallies,
+    st.booleans(),
+)
 unknown_actions = st.integers(-(2**31), 2**31 - 1).filter(lambda a: a not in (1, 2)).map(np.int32)
 products = st.tuples(signed.filter(lambda d: d == 0 or abs(d) > 2**-99), floats(0.5, 100)).map(
     lambda operands: (operands[0] * operands[1], operands[1])
@@ -243,4 +287,16 @@ PROPERTIES = (
         states(),
         views_lie_in_the_declared_space,
     ),
+    Property(
+        "info_tells_the_score", "transition", DISCRETE, cases(last_points), info_tells_the_score
+    ),
+    Property(
+        "a_new_game_begins_afresh",
+        "core.step_with_draws",
+        DISCRETE,
+        cases(last_points),
+        a_new_game_begins_afresh,
+    ),
+    Property("coins_are_zero_or_one", "draws.sample_step", DISCRETE, seeds, coins_are_zero_or_one),
+    Property("a_step_has_one_coin", "draws.sample_draws", DISCRETE, seeds, a_step_has_one_coin),
 )

@@ -17,6 +17,12 @@ DISCRETE = Variant("discrete", {"frameskip": 1})
 SKIPPING = Variant("discrete, frameskip 8", {"frameskip": 8})
 CONTINUOUS = Variant("continuous", {"frameskip": 1, "continuous": True})
 NARROW = Variant("narrower than the ball", {"frameskip": 1}, {"width": 25.0})
+TINY = Variant("smaller than the ball", {"frameskip": 1}, {"width": 21.0})
+LONG = Variant(
+    "a long game on an uneven court",
+    {"frameskip": 1},
+    {"max_score": 400, "height": 640.7, "paddle_height": 70.3, "ball_height": 32.1},
+)
 
 STAY, UP, DOWN = 0, 1, 2
 Steps = Sequence[tuple[Snapshot, Outcome]]
@@ -193,5 +199,124 @@ SCENARIOS = (
         {"ball_x": 5.0, "ball_vx": -10.0, "ball_y": 300.0, "paddle_yl": 285.0, "paddle_yr": 285.0},
         [STAY],
         after(0, n_bounces=2, ball_vx=-10, reward=0.1, ball_x=-7),
+    ),
+    Scenario(
+        "spin_up_is_clamped_at_full_speed",
+        DISCRETE,
+        {**NEAR_RIGHT, "ball_vy": 12.0},
+        [UP] * 3,
+        after(0, ball_vy=13),
+    ),
+    Scenario(
+        "at_the_left_edge_is_not_past_it",
+        DISCRETE,
+        {**NEAR_LEFT, "ball_x": 10.0},
+        [STAY] * 3,
+        after(0, ball_x=0, ball_vx=-10),
+    ),
+    Scenario(
+        "half_a_pixel_before_the_left_edge_flies_on",
+        DISCRETE,
+        {**NEAR_LEFT, "ball_x": 10.5},
+        [STAY] * 3,
+        after(0, ball_x=0.5, ball_vx=-10),
+    ),
+    Scenario(
+        "half_a_pixel_past_the_left_edge_is_hit",
+        DISCRETE,
+        {**NEAR_LEFT, "ball_x": 9.5},
+        [STAY] * 3,
+        after(0, ball_x=-0.5, ball_vx=10),
+    ),
+    Scenario(
+        "ceiling_and_paddle_in_one_frame",
+        DISCRETE,
+        {**NEAR_RIGHT, "ball_y": 604.0, "ball_vy": 9.0, "paddle_yr": 590.0},
+        [STAY] * 3,
+        after(0, ball_y=608, ball_vy=-9, ball_x=468, reward=0.1),
+    ),
+    Scenario(
+        "the_opponent_stops_at_the_top",
+        DISCRETE,
+        {"ball_x": 250.0, "ball_y": 660.0, "ball_vy": 0.0, "paddle_yl": 602.0},
+        [STAY] * 3,
+        after(0, paddle_yl=605),
+    ),
+    Scenario(
+        "the_float_next_to_the_threshold_is_flat",
+        DISCRETE,
+        {**NEAR_RIGHT, "ball_vy": 0.01},
+        [STAY] * 2,
+        after(0, ball_vy=3),
+    ),
+    Scenario(
+        "just_flat_enough",
+        DISCRETE,
+        {**NEAR_RIGHT, "ball_vy": 0.0095},
+        [STAY] * 2,
+        after(0, ball_vy=3),
+    ),
+    Scenario(
+        "not_quite_flat",
+        DISCRETE,
+        {**NEAR_RIGHT, "ball_vy": 0.0105},
+        [STAY] * 2,
+        after(0, ball_vy=0.0105),
+    ),
+    Scenario(
+        "long_rallies_are_counted_in_full",
+        DISCRETE,
+        {**NEAR_RIGHT, "tick": 70_000, "n_bounces": 70_000},
+        [STAY] * 3,
+        after(0, tick=70_001, n_bounces=70_001),
+    ),
+    Scenario(
+        "a_long_rally_of_the_opponent_too",
+        DISCRETE,
+        {**NEAR_LEFT, "n_bounces": 70_000},
+        [STAY] * 3,
+        after(0, n_bounces=70_001),
+    ),
+    Scenario(
+        "a_long_last_rally_is_logged_in_full",
+        DISCRETE,
+        {**NEAR_RIGHT, "ball_y": 10.0, "score_l": 20, "tick": 70_000},
+        [STAY] * 3,
+        after(0, terminated=True, log_episode_length=70_001),
+    ),
+    Scenario(
+        "high_scores_are_counted_in_full",
+        LONG,
+        {**NEAR_RIGHT, "ball_x": 450.0, "ball_y": 10.0, "score_l": 300, "score_r": 200},
+        [STAY] * 3,
+        after(1, reward=-1, score_l=301, score_r=200),
+    ),
+    Scenario(
+        "high_scores_of_the_agent_too",
+        LONG,
+        {
+            **NEAR_LEFT,
+            **{"ball_x": 15.0, "ball_y": 500.0, "paddle_yl": 100.0},
+            **{"score_l": 200, "score_r": 300},
+        },
+        [STAY] * 3,
+        after(1, reward=1, score_l=200, score_r=301),
+    ),
+    Scenario(
+        "a_long_game_ends_at_its_own_score",
+        LONG,
+        {**NEAR_RIGHT, "ball_y": 10.0, "score_l": 399, "score_r": 200},
+        [STAY] * 3,
+        after(0, terminated=True, log_score=-200),
+    ),
+    Scenario(
+        "the_opponent_s_miss_counts_first",
+        TINY,
+        {
+            **{"ball_x": -10.0, "ball_vx": -2.0, "ball_y": 287.0, "ball_vy": 13.0},
+            **{"paddle_yl": 223.0, "paddle_yr": 500.0},
+        },
+        [STAY] * 2,
+        after(1, reward=1, score_r=1, score_l=0),
     ),
 )
