@@ -5,11 +5,12 @@ candidate is on the stack; the verifier and its libraries read files as they ple
 not machine code, so a candidate may bring none. README.md says what gets past it.
 """
 
+import functools
 import os
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,6 @@ class Guard:
         paths = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *installed]
         self._libraries = _prefixes([Path(path) for path in paths])
         self._allowed = (*self._libraries, *_prefixes([ENVS, Path("/dev/urandom")]))
-        self._real: dict[str, bool] = {}
 
     def watch(self) -> None:
         """From now on, until the process ends."""
@@ -94,8 +94,8 @@ class Guard:
         name = os.path.realpath(os.fsdecode(path))
         if isinstance(flags, int) and flags & WRITING and name != os.devnull:
             return f"writes {name}"
-        if name.startswith(self._sources):
-            return ""
+        if name.startswith(self._sources) or name in map(_source, _frames()):
+            return ""  # a traceback or a warning shows the lines of who called
         if name.startswith(self._secret) or not name.startswith(self._allowed):
             return f"reads {name}"
         return ""
@@ -108,18 +108,27 @@ class Guard:
         return "" if name.startswith(self._libraries) else f"loads machine code: {name}"
 
     def _blamed(self) -> bool:
-        frame: types.FrameType | None = sys._getframe(2)
-        while frame is not None:
-            if self._is_candidate(frame):
-                return True
-            frame = frame.f_back
-        return False
+        return any(map(self._is_candidate, _frames()))
 
     def _is_candidate(self, frame: types.FrameType) -> bool:
-        name = frame.f_code.co_filename
-        if name not in self._real:
-            self._real[name] = os.path.realpath(name).startswith(self._sources)
-        return self._real[name]
+        return _source(frame).startswith(self._sources)
+
+
+def _frames() -> Iterator[types.FrameType]:
+    """Everything on the stack."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _source(frame: types.FrameType) -> str:
+    return _real(frame.f_code.co_filename)
+
+
+@functools.cache
+def _real(name: str) -> str:
+    return os.path.realpath(name)
 
 
 def _prefixes(paths: Iterable[Path]) -> tuple[str, ...]:

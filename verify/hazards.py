@@ -259,6 +259,95 @@ def draws_are_all_randomness(env: Environment, params: Any, play: Play) -> tuple
     return size, wrong
 
 
+def outcome_types(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """What comes beside a state has the contract's types and shapes, so that no comparison is made
+    at a lower precision."""
+    seen, _, reward, terminated, truncated, info = play.result
+    first = jax.tree.map(lambda x: x[0, 0], play.state)
+    legal = jax.eval_shape(env.legal_actions, first, params)
+    space = env.observation_space(params)
+    batch = (NUM_STEPS, NUM_ENVS)
+    cases = {
+        "observation": (seen, (*batch, *space.shape), space.dtype),
+        "final_observation": (info["final_observation"], (*batch, *space.shape), space.dtype),
+        "reward": (reward, batch, np.float32),
+        "terminated": (terminated, batch, bool),
+        "truncated": (truncated, batch, bool),
+        "legal_actions": (legal, (env.num_actions,), bool),
+    }
+    wrong = [
+        f"{name} is {value.dtype}{list(value.shape)}, expected {np.dtype(dtype)}{list(shape)}"
+        for name, (value, shape, dtype) in cases.items()
+        if (value.shape, value.dtype) != (shape, np.dtype(dtype))
+    ]
+    return len(cases), wrong
+
+
+def leaves_inputs_alone(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """Nothing is written into the arrays that a caller hands in, numpy's included."""
+    key = play.key[0, 0]
+    state, action = jax.tree.map(lambda x: np.array(x[0, 0]), (play.state, play.action))
+    numbers = jax.tree.map(np.array, params)
+    snapshot = {name: np.array(value) for name, value in env.snapshot(state).items()}
+    handed = state, action, numbers, snapshot
+    calls: Mapping[str, Callable[[], Any]] = {
+        "reset": lambda: env.reset(key, numbers),
+        "step": lambda: env.step(key, state, action, numbers),
+        "restore": lambda: env.restore(snapshot),
+    }
+    wrong = []
+    for name, call in calls.items():
+        before = jax.tree.map(np.array, handed)
+        jax.block_until_ready(call())
+        if not _equal(before, handed):
+            wrong.append(f"{name} writes into what it is handed")
+    return len(calls) * len(jax.tree.leaves(handed)), wrong
+
+
+def refuses_bad_input(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
+    """`step` and `restore` raise ValueError for what is no action, no state and no snapshot."""
+    key = play.key[0, 0]
+    state, action = jax.tree.map(lambda x: np.array(x[0, 0]), (play.state, play.action))
+    space, snapshot = env.action_space(params), env.snapshot(state)
+    high = space.n - 1 if isinstance(space, Discrete) else np.asarray(space.high)
+    kind = np.float32 if isinstance(space, Discrete) else np.int32
+
+    def step(state: Any = state, action: Any = action) -> Callable[[], Any]:
+        return lambda: env.step(key, state, action, params)
+
+    def restore(snapshot: Mapping[str, Any]) -> Callable[[], Any]:
+        return lambda: env.restore(snapshot)
+
+    calls = {
+        "an action of another type": step(action=action.astype(kind)),
+        "a batch of actions": step(action=np.stack([action, action])),
+        "a batch of states": step(jax.tree.map(lambda x: np.stack([x, x]), state)),
+        "a state of other types": step(jax.tree.map(_retyped, state)),
+        "a snapshot for a state": step(snapshot),
+        "a snapshot without its fields": restore({}),
+        "a snapshot with one field more": restore({**snapshot, "unknown": np.zeros(())}),
+        "a snapshot of other types": restore({k: _retyped(v) for k, v in snapshot.items()}),
+    }
+    if np.isfinite(high).all():
+        beyond = np.full(space.shape, high + 1).astype(action.dtype)
+        calls["an action outside the space"] = step(action=beyond)
+    wrong = []
+    for name, call in calls.items():
+        try:
+            call()
+            wrong.append(f"{name} is taken without a word")
+        except ValueError:
+            pass
+        except Exception as error:
+            wrong.append(f"{name} raises {type(error).__name__}, expected ValueError")
+    return len(calls), wrong
+
+
+def _retyped(x: Any) -> np.ndarray:
+    x = np.asarray(x)
+    return x.astype(np.int8 if x.dtype == bool else bool)
+
+
 CHECKS: Mapping[str, Check] = {
     check.__name__: check
     for check in (
@@ -275,5 +364,8 @@ CHECKS: Mapping[str, Check] = {
         snapshots_restore,
         step_is_its_parts,
         draws_are_all_randomness,
+        outcome_types,
+        leaves_inputs_alone,
+        refuses_bad_input,
     )
 }

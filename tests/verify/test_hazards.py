@@ -129,6 +129,29 @@ class Unrepeatable(Small):
         return state, outcome.replace(reward=reward)
 
 
+class HalfPrecision(Small):
+    def transition(
+        self, state: WalkState, action: Array, draws: WalkDraws, params: WalkParams
+    ) -> tuple[WalkState, Outcome]:
+        state, outcome = super().transition(state, action, draws, params)
+        return state, outcome.replace(reward=outcome.reward.astype(jnp.float16))
+
+
+class InPlace(Small):
+    def restore(self, snapshot: Any) -> WalkState:
+        state = super().restore(snapshot)
+        snapshot["time"][...] += 1
+        return state
+
+
+class Gullible(Small):
+    """Plays on, whatever the action."""
+
+    def check_action(self, action: Any, batch: tuple[int, ...] = ()) -> Array:
+        space = self.action_space(self.default_params)
+        return jnp.zeros((*batch, *space.shape), space.dtype)
+
+
 HAZARDS = {
     "same_avals": (Weak, "weak type"),
     "strict_types": (Promoting, "promotion"),
@@ -143,6 +166,9 @@ HAZARDS = {
     "snapshots_restore": (Forgetful, "differs from the one saved"),
     "step_is_its_parts": (OwnStep, "parts"),
     "draws_are_all_randomness": (Unrepeatable, "not repeatable"),
+    "outcome_types": (HalfPrecision, "reward is float16[64, 16], expected float32[64, 16]"),
+    "leaves_inputs_alone": (InPlace, "restore writes into what it is handed"),
+    "refuses_bad_input": (Gullible, "an action of another type is taken without a word"),
 }
 WITHOUT_PLAY = ("same_avals", "strict_types", "compiles_once", "no_host_callback", "no_key_reuse")
 

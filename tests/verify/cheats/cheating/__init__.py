@@ -1,0 +1,1 @@
+"""Environments that are not what they claim. Each is Pong but for one dishonesty, or one fault."""
