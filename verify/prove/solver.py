@@ -112,47 +112,50 @@ class Comparison:
     def __init__(self, unknowns: Unknowns, deadline: float) -> None:
         self.unknowns, self.deadline = unknowns, deadline
         self.questions = 0
-        self._parts: dict[tuple[int, int], tuple[Term, Term, bool]] = {}
+        self._merged: list[tuple[Term, Term]] = []  # what stands for what is equal to it
+        self._failed: dict[tuple[int, int], tuple[Term, Term]] = {}
 
     def compare(self, a: Term, b: Term) -> Answer:
         a, b = (self.unknowns.ranges.decided(x) for x in (a, b))
-        if a.eq(b) or z3.simplify(a).eq(z3.simplify(b)):
-            return Answer(True, "the same term")
-        if self._equal(a, b, 0):
-            return Answer(True, "z3, part by part")
+        for pair in self._merged:
+            b = z3.substitute(b, pair)
+        while not a.eq(b):
+            if (found := self._provable(a, b, 0)) is None:
+                return self._whole(a, b)
+            b = z3.substitute(b, found)
+            self._merged.append(found)
+        return Answer(True, "part by part")
+
+    def _whole(self, a: Term, b: Term) -> Answer:
         answer = self._ask(a, b, [], self._left())
-        if answer.equal:  # bigger terms may hold this one
-            self._parts[a.get_id(), b.get_id()] = a, b, True
+        if answer.equal:
+            self._merged.append((b, a))
         return answer
 
     def _left(self) -> float:
         return max(self.deadline - time.monotonic(), 0.0)
 
-    def _equal(self, a: Term, b: Term, depth: int) -> bool:
-        """Whether that can be shown without float arithmetic that both sides share."""
-        if a.eq(b):
-            return True
-        if a.sort() != b.sort() or (t.is_constant(a) and t.is_constant(b)):
-            return False
+    def _provable(self, a: Term, b: Term, depth: int) -> tuple[Term, Term] | None:
+        """(a part of `b`, the part of `a` that it equals), as deep inside as there is one."""
         key = (a.get_id(), b.get_id())
-        if key not in self._parts:
-            self._parts[key] = a, b, False
-            self._parts[key] = a, b, self._operands_equal(a, b, depth) or self._shown(a, b)
-        return self._parts[key][2]
-
-    def _operands_equal(self, a: Term, b: Term, depth: int) -> bool:
-        if depth >= DEEPEST or a.num_args() == 0 or not a.decl().eq(b.decl()):
-            return False
-        if a.num_args() != b.num_args():
-            return False
-        pairs = zip(a.children(), b.children(), strict=True)
-        return all(self._equal(x, y, depth + 1) for x, y in pairs)
+        if a.eq(b) or a.sort() != b.sort() or key in self._failed:
+            return None
+        if depth < DEEPEST and a.decl().eq(b.decl()) and a.num_args() == b.num_args():
+            for x, y in zip(a.children(), b.children(), strict=True):
+                if (found := self._provable(x, y, depth + 1)) is not None:
+                    return found
+        if self._shown(a, b):
+            return b, a
+        self._failed[key] = a, b
+        return None
 
     def _shown(self, a: Term, b: Term) -> bool:
-        if not self._left():
+        """Whether they are equal without the float arithmetic that both share."""
+        if t.is_constant(a) and t.is_constant(b):
             return False
-        pairs, facts = _generalised(a, b, self.unknowns.ranges)
-        (x, y) = pairs
+        x, y, facts = _generalised(a, b, self.unknowns.ranges)
+        if z3.simplify(x).eq(z3.simplify(y)):
+            return True
         return self._ask(x, y, facts, min(self._left(), PART_SECONDS)).equal is True
 
     def _ask(self, a: Term, b: Term, facts: Sequence[Term], seconds: float) -> Answer:
@@ -179,7 +182,7 @@ def _without_functions(*of: Term) -> bool:
     )
 
 
-def _generalised(a: Term, b: Term, ranges: Ranges) -> tuple[tuple[Term, Term], list[Term]]:
+def _generalised(a: Term, b: Term, ranges: Ranges) -> tuple[Term, Term, list[Term]]:
     """Both terms with the float operations that they share as fresh unknowns, and what is known
     of these."""
     inside = {node.get_id() for node in postorder(a, {})}
@@ -209,7 +212,7 @@ def _generalised(a: Term, b: Term, ranges: Ranges) -> tuple[tuple[Term, Term], l
         unknown = z3.FreshConst(node.sort(), "any")
         fresh.append((node, unknown))
         facts.append(_fact(unknown, ranges.bounds(node)))
-    return (z3.substitute(a, *fresh), z3.substitute(b, *fresh)), facts
+    return z3.substitute(a, *fresh), z3.substitute(b, *fresh), facts
 
 
 def _fact(x: Term, bounds: Bounds | None) -> Term:
