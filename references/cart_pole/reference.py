@@ -29,7 +29,7 @@ NAME = "gymnasium-cart-pole"
 FIRST, BEFORE = (1, 1), (1, 4)
 """The versions of gymnasium whose CartPole-v1 was read: FIRST <= version < BEFORE."""
 RANGE = "gymnasium>={}.{},<{}.{}".format(*FIRST, *BEFORE)
-REMEDY = f"pip install 'simlift[peers]', or '{RANGE}'"
+REMEDY = f"pip install 'simlift[evidence]', or '{RANGE}'"
 
 STATE = ("x", "x_dot", "theta", "theta_dot")
 NUMBERS = (

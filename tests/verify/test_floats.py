@@ -122,7 +122,7 @@ def wrong_tau(state: Any, xacc: Any, thetaacc: Any, params: Any, semi_implicit: 
 
 def sometimes_nan(state: Any, force: Any, params: Any) -> Any:
     xacc, thetaacc = RIGHT(state, force, params)
-    return jnp.where(state.theta > 0.2, jnp.nan, xacc), thetaacc
+    return jnp.where(state.theta > 0.05, jnp.nan, xacc), thetaacc
 
 
 RIGHT, MOVED = dynamics.accelerations, dynamics.integrate
