@@ -5,10 +5,12 @@ the attributes that its constructor sets, and `env.unwrapped.np_random` is a `Di
 """
 
 import importlib.metadata
+import importlib.util
 import operator
 import re
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,13 @@ def installed_version() -> str | None:
         return importlib.metadata.version("gymnasium")
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def source_path(*parts: str) -> Path:
+    """Where a file of gymnasium's package lies, or would."""
+    spec = importlib.util.find_spec("gymnasium")
+    root = Path(spec.origin).parent if spec and spec.origin else Path("gymnasium")
+    return root.joinpath(*parts)
 
 
 def _make(**kwargs: Any) -> Any:

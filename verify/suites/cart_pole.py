@@ -26,6 +26,7 @@ from ...references.cart_pole.reference import (
 from ...references.core import DrawLog, Outcome, Snapshot
 from ..floats import Budget, FloatPlan
 from ..suite import Field, Policy, Property, Suite, Transition, Variant, ignored
+from .cart_pole_coverage import COVERAGE
 from .cart_pole_scenarios import EULER, SCENARIOS, SEMI_IMPLICIT, SUTTON_BARTO
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ def suite() -> Suite:
         policies=policies,
         scenarios=SCENARIOS,
         properties=properties,
+        coverage=COVERAGE,
         floats=FLOATS,
         targets=(
             "simlift.envs.cart_pole.dynamics",

@@ -105,6 +105,13 @@ SCENARIOS = (
         after(0, terminated=True, reward=0),
     ),
     Scenario(
+        "a_third_fall_pays_nothing_either",
+        EULER,
+        {**FALLEN, "steps_beyond_terminated": 1},
+        [LEFT],
+        after(0, terminated=True, reward=0),
+    ),
+    Scenario(
         "back_inside_after_a_fall_pays",
         EULER,
         {**FALLEN, "x": EDGE},
