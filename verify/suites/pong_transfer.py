@@ -12,6 +12,7 @@ PLAN = TransferPlan(
     seeds=3,
     episodes=1200,
     margin=0.005,
+    own_margin=0.005,
     training_margin=0.05,
     why=(
         "0.5 % of the span is about a quarter of a point a game: twice what 1200 games of the "

@@ -63,17 +63,21 @@ def paired(differences: np.ndarray, margin: float, alpha: float, largest: float)
     return _t_test("paired t", gap, error, n - 1, n, margin, alpha)
 
 
-def welch(a: np.ndarray, b: np.ndarray, margin: float, alpha: float) -> Equivalence:
-    """Of the means of two independent samples, float [n] and [m], of any two variances."""
-    _check(margin, alpha, min(len(a), len(b)))
-    parts = [np.var(x, ddof=1) / len(x) for x in (a, b)]
-    gap, error = float(np.mean(a) - np.mean(b)), float(np.sqrt(sum(parts)))
+def welch(a: np.ndarray, b: np.ndarray, margin: float, alpha: float, largest: float) -> Equivalence:
+    """Of the means of two independent samples, float [n] and [m], of any two variances; no two
+    values differ by more than `largest`. Where each sample's are all alike, as in `paired`."""
     n = min(len(a), len(b))
-    if error == 0:  # every value the same: nothing is known of the spread
-        return _t_test("Welch", gap, np.inf, 1.0, n, margin, alpha)
+    _check(margin, alpha, n)
+    gap = float(np.mean(a) - np.mean(b))
+    if abs(gap) > largest:
+        raise ValueError(f"a difference exceeds {largest}, the largest one declared")
+    if max(np.ptp(a), np.ptp(b)) <= ALIKE * largest:
+        return _all_alike(gap, n, margin, alpha, largest)
+    parts = [np.var(x, ddof=1) / len(x) for x in (a, b)]
     freedom = sum(parts) ** 2 / sum(
         part**2 / (len(x) - 1) for part, x in zip(parts, (a, b), strict=True)
     )
+    error = float(np.sqrt(sum(parts)))
     return _t_test("Welch", gap, error, float(freedom), n, margin, alpha)
 
 
@@ -83,8 +87,6 @@ def power(gap: float, error: float, freedom: float, margin: float, alpha: float)
     Exact (Owen's Q): the estimate is normal, its standard error independent of it, so that one sums
     over the error's distribution.
     """
-    if not np.isfinite(error):
-        return 0.0
     seen = error * _relative_errors(freedom)
     room = margin - stats.t.ppf(1 - alpha, freedom) * seen
     inside = stats.norm.cdf((room - gap) / error) - stats.norm.cdf((-room - gap) / error)

@@ -193,7 +193,8 @@ def _evaluate(
         },
         "unfinished": arena.unfinished,
         "margins": {
-            "evaluation": stage.margin,
+            "same draws": stage.margin,
+            "own draws": span * plan.own_margin,
             "training": span * plan.training_margin,
             "why": plan.why,
         },
@@ -223,6 +224,7 @@ def _evaluation_rows(
 ) -> list[dict[str, Any]]:
     """bets: given where they judge instead of a test at a fixed number of pairs."""
     margin, alpha = stage.margin, stage.alpha
+    wide = stage.span * stage.plan.own_margin
     differences = np.concatenate([pairs.differences for pairs in stage.pairs])
     theirs = np.concatenate([pairs.theirs for pairs in stage.pairs])
     same = paired(differences, margin, alpha, stage.largest)
@@ -230,9 +232,11 @@ def _evaluation_rows(
     if bets is not None:
         rows[0] |= {"equivalent": bets.equivalent, "method": f"bets, then {same.method}"}
     what = "ours - reference, same policies, each side's own draws"
-    rows.append(_row("evaluation", what, welch(own, theirs, margin, alpha)))
+    rows.append(_row("evaluation", what, welch(own, theirs, wide, alpha, stage.largest)))
     what = "noise floor: reference - reference, other draws"
-    rows.append(_row("evaluation", what, welch(again, theirs, margin, alpha), counts=False))
+    rows.append(
+        _row("evaluation", what, welch(again, theirs, wide, alpha, stage.largest), counts=False)
+    )
     return rows
 
 
@@ -245,7 +249,8 @@ def _training_rows(stage: Stage) -> list[dict[str, Any]]:
         returns = [getattr(pairs, side).reshape(stage.team.size, -1) for pairs in stage.pairs]
         means = np.concatenate(returns, axis=1).mean(1)
         where = "reference" if side == "theirs" else "ours"
-        test = welch(means[by == FAST], means[by == REFERENCE], margin, stage.alpha)
+        fast, slow = means[by == FAST], means[by == REFERENCE]
+        test = welch(fast, slow, margin, stage.alpha, stage.largest)
         rows.append(
             _row("training", f"trained in ours - in the reference, played in {where}", test)
         )

@@ -25,10 +25,13 @@ class TransferPlan:
     margin: float
     """The smallest difference of mean returns between the two sides that matters, playing the same
     policies."""
+    own_margin: float
+    """The same where each side draws for itself: the test of the sampler's part in the returns,
+    noisier because nothing pairs the episodes."""
     training_margin: float
     """The same between the policies that the two sides trained."""
     why: str
-    """The reason for both margins."""
+    """The reason for the margins."""
     returns: tuple[float, float]
     """The least and the greatest return. Those beyond count as these: the statements without a
     normal approximation need bounds."""
@@ -41,7 +44,7 @@ class TransferPlan:
         low, high = self.returns
         if not low < high:
             raise SuiteError(f"returns={self.returns}: the least must lie below the greatest")
-        for name in ("margin", "training_margin"):
+        for name in ("margin", "own_margin", "training_margin"):
             if not 0 < getattr(self, name) < 1:
                 raise SuiteError(f"{name}={getattr(self, name)} must lie between 0 and 1")
         if self.seeds < 2 or self.episodes < 2:

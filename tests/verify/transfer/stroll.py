@@ -222,6 +222,7 @@ PLAN = TransferPlan(
     seeds=2,
     episodes=400,
     margin=0.02,
+    own_margin=0.02,
     training_margin=0.3,
     why="a toy's",
     returns=(-0.6, 1.0),

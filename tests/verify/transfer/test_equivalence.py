@@ -37,7 +37,7 @@ def test_a_gap_of_the_margin_is_declared_equivalent_no_more_often_than_alpha() -
     generator = np.random.default_rng(1)
     repeats = 500
     sides = generator.normal(0, 0.4, (repeats, 2, 15))
-    shown = np.mean([welch(a + MARGIN, b, MARGIN, ALPHA).equivalent for a, b in sides])
+    shown = np.mean([welch(a + MARGIN, b, MARGIN, ALPHA, LARGEST).equivalent for a, b in sides])
     assert 0.01 < shown < ALPHA + 3 * np.sqrt(ALPHA / repeats)
 
 
@@ -81,10 +81,12 @@ def test_differences_that_are_all_alike_are_not_certain(gap: float) -> None:
     assert test.equivalent == (abs(gap) == 0.02)
 
 
-def test_values_without_any_spread_show_nothing_unpaired() -> None:
-    test = welch(np.ones(5), np.ones(5), MARGIN, ALPHA)
-    assert not test.equivalent
-    assert test.power == 0
+@pytest.mark.parametrize(("n", "shown"), [(3, False), (700, True)])
+def test_values_without_any_spread_are_bounded_unpaired_too(n: int, shown: bool) -> None:
+    test = welch(np.ones(n), np.ones(n + 5), MARGIN, ALPHA, LARGEST)
+    assert test == paired(np.zeros(n), MARGIN, ALPHA, LARGEST)
+    assert test.equivalent == shown
+    assert not welch(np.ones(n), np.zeros(n), MARGIN, ALPHA, LARGEST).equivalent
 
 
 @pytest.mark.parametrize(
