@@ -14,11 +14,11 @@ import numpy as np
 from jax import Array
 
 from ...envs.core import select
-from ...references.core import DrawLog, Outcome, VectorReference
+from ...references.core import DrawLog, Outcome
 from ..candidate import LocalCandidate, Program
 from ..compare import Comparison, inputs_of
 from ..record import Recording, record_policy, record_tape
-from ..suite import Compare, Scenario, Suite, Variant, derive_seed
+from ..suite import Compare, Scenario, Variant, derive_seed
 from .engine import Compiled, Log
 from .schemata import Instrumented
 
@@ -67,15 +67,15 @@ class Lockstep:
     def policies(self, names: Sequence[str]) -> Batch:
         """One batch of all these policies, from their resets on."""
         share = -(-self.num_envs // len(names))
-        return _joined([self._policy(name, share) for name in names], self.num_envs)
+        parts = [self.batch(*self.recorded(name, share)) for name in names]
+        return _joined(parts, self.num_envs)
 
-    def _policy(self, name: str, num_envs: int) -> Batch:
-        policy = self.suite.policies(self.variant)[name]
-        seed = derive_seed(self.seed, self.variant.name, name)
+    def recorded(self, policy: str, num_envs: int) -> tuple[Outcome, DrawLog, Recording]:
+        """(outcome of the reset, its draws, what one policy then did)."""
+        seed = derive_seed(self.seed, self.variant.name, policy)
+        act = self.suite.policies(self.variant)[policy]
         with self.suite.reference(self.variant, num_envs) as reference:
-            steps = record_policy(self.suite, reference, policy, seed, self.num_steps, 1)
-            first, first_draws, recording = next(steps)
-        return self._batch(recording, first.observation, first_draws)
+            return next(record_policy(self.suite, reference, act, seed, self.num_steps, 1))
 
     def scenarios(self, scenarios: Sequence[Scenario]) -> Batch:
         """One batch of scenarios of this variant, as large as one of policies."""
@@ -91,10 +91,11 @@ class Lockstep:
                 idle = longest - len(scenario.actions)
                 tape = np.asarray([*scenario.actions, *[scenario.actions[-1]] * idle])
                 recording = record_tape(reference, tape[:, None])
-                parts.append(self._batch(recording, first.observation, first_draws))
+                parts.append(self.batch(first, first_draws, recording))
         return _joined(parts, self.num_envs, self.num_steps)
 
-    def _batch(self, recording: Recording, observation: np.ndarray, draws: DrawLog) -> Batch:
+    def batch(self, first: Outcome, first_draws: DrawLog, recording: Recording) -> Batch:
+        """first, first_draws: of the reset before it."""
         with jax.enable_x64(self.variant.x64), self.instrumented.active(0):
             candidate = LocalCandidate(self.suite, self.variant, self.sites)
             program = candidate.program
@@ -103,8 +104,8 @@ class Lockstep:
             theirs = judge.theirs(recording, (*recording.action.shape[:2], *legal))
             before = {name: value[:-1] for name, value in recording.snapshots.items()}
             batch = {
-                "start": self.suite.draws(draws)[1],
-                "first": observation,
+                "start": self.suite.draws(first_draws)[1],
+                "first": first.observation,
                 "before": program.used(before),
                 "inputs": program.prepared(inputs_of(recording)),
                 "theirs": theirs,

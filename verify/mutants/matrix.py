@@ -20,7 +20,7 @@ class MatrixOptions:
 
     num_examples: int = 200
     num_steps: int = 256
-    num_envs: int = 64
+    num_envs: int = 32
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -48,8 +48,8 @@ def matrix(
       killed_by (levels, in order), first (of them, or None), status ("killed" or "open"), reason;
     - levels: for each level killed, first (how many it is the first to kill), unique (how many
       nobody else kills), seconds;
-    - survivors: the ids of open mutants; stillborn: rows of mutants that cannot even be traced, which
-      count neither as mutants nor as killed, their reason the error;
+    - survivors: the ids of open mutants; stillborn: rows of mutants that cannot even be traced,
+      which count neither as mutants nor as killed, their reason the error;
     - count, killed, score (killed / count), transitions, mutant_transitions, mutants_per_s (mutant
       transitions a second of running), compile_seconds, run_seconds, seconds.
 

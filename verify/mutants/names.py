@@ -25,7 +25,10 @@ SIDES = (
     ("first", "second"),
 )
 TIMERS = frozenset(
-    "t time timer timers tick ticks turn turns step steps count counter cooldown clock age".split()
+    [
+        *("t", "time", "timer", "timers", "tick", "ticks", "turn", "turns", "step", "steps"),
+        *("count", "counter", "cooldown", "clock", "age"),
+    ]
 )
 
 

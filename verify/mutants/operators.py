@@ -61,6 +61,7 @@ RENAMED = {
     "cos": ("sin",),
 }
 ENDS = ("terminated", "truncated")
+REPLACING = ("replace", "_replace")
 
 
 def edits(node: ast.expr, scope: Scope, assigned: frozenset[str]) -> Iterator[Edit]:
@@ -173,12 +174,7 @@ def _call(node: ast.Call, scope: Scope) -> Iterator[Edit]:
             yield ("dtype narrowed", _helper("narrowed", node, node.func.value))
         case "set" | "add" | "multiply" | "min" | "max" if _is_at(node.func):
             yield ("stale field", cast(ast.Attribute, cast(ast.Subscript, _base(node))).value.value)
-    if name in ("replace", "_replace") and isinstance(node.func, ast.Attribute):
-        for i in range(len(node.keywords)):
-            rest = node.keywords[:i] + node.keywords[i + 1 :]
-            yield ("stale field", ast.Call(node.func, args, rest))
-    if name in ("replace", "_replace") or scope.is_class(node.func) or name == "Outcome":
-        yield from _fields(node, scope)
+    yield from _swapped_fields(node, scope)
     yield from _swapped_phases(node, scope)
     if scope.is_rule(node.func):
         module = vars(scope.module) if isinstance(node.func, ast.Name) else scope.vocabulary
@@ -186,28 +182,41 @@ def _call(node: ast.Call, scope: Scope) -> Iterator[Edit]:
             yield ("wrong player", _with_function(node, other))
 
 
-def _fields(node: ast.Call, scope: Scope) -> Iterator[Edit]:
-    """Miswritten fields of a record that is made or replaced."""
-    names = [keyword.arg for keyword in node.keywords]
-    for i, name in enumerate(names):
+def field_edits(node: ast.Call, scope: Scope) -> Iterator[tuple[ast.keyword, str, ast.expr]]:
+    """(field, operator, what its value becomes) of a record that is made or replaced."""
+    if not _makes_record(node, scope):
+        return
+    for keyword in node.keywords:
+        name, value = keyword.arg, keyword.value
         if name is None:
             continue
-        value = node.keywords[i].value
+        if isinstance(node.func, ast.Attribute) and node.func.attr in REPLACING:
+            yield keyword, "stale field", ast.Attribute(node.func.value, name, ast.Load())
         if "reward" in name:
-            yield ("reward sign", _with_field(node, i, ast.UnaryOp(ast.USub(), value)))
-            yield ("reward scale", _with_field(node, i, _helper("scaled", value, 2)))
+            yield keyword, "reward sign", ast.UnaryOp(ast.USub(), value)
+            yield keyword, "reward scale", _helper("scaled", value, 2)
         if is_timer(name):
             for by in (1, -1):
-                changed = _with_field(node, i, _helper("shifted", value, by))
-                yield ("timer off by one", changed)
+                yield keyword, "timer off by one", _helper("shifted", value, by)
         if name in ENDS:
-            yield ("terminated/truncated", _with_field(node, i, _helper("never", value)))
+            yield keyword, "terminated/truncated", _helper("never", value)
         if "reward" not in name and name not in ENDS and _may_be_wide(value):
-            yield ("dtype narrowed", _with_field(node, i, _helper("narrowed", value)))
-        for other in scope.others(name, frozenset(n for n in names[i + 1 :] if n)):
+            yield keyword, "dtype narrowed", _helper("narrowed", value)
+
+
+def _swapped_fields(node: ast.Call, scope: Scope) -> Iterator[Edit]:
+    """The values of two fields that differ by their side, exchanged."""
+    names = [keyword.arg for keyword in node.keywords] if _makes_record(node, scope) else []
+    for i, name in enumerate(names):
+        for other in scope.others(name or "", frozenset(n for n in names[i + 1 :] if n)):
             j = names.index(other)
             swapped = _with_field(node, i, node.keywords[j].value)
-            yield ("wrong player", _with_field(swapped, j, value))
+            yield ("wrong player", _with_field(swapped, j, node.keywords[i].value))
+
+
+def _makes_record(node: ast.Call, scope: Scope) -> bool:
+    name = _last_word(node.func)
+    return name in REPLACING or name == "Outcome" or scope.is_class(node.func)
 
 
 def _may_be_wide(value: ast.expr) -> bool:

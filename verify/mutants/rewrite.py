@@ -7,11 +7,12 @@ choice moves outward: to the call or the subscript around it, or to the whole fu
 
 import ast
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from .names import Scope
-from .operators import HELPERS, edits
+from .operators import HELPERS, edits, field_edits
 
 MAX_ENTRIES = 64
 """Of a larger table, so many entries, evenly spread, are mutated."""
@@ -20,7 +21,10 @@ HOST = frozenset({"render", "action_space", "observation_space", "default_params
 """What draws or declares, on the host: no part of the dynamics."""
 
 STATIC_CALLS = frozenset(
-    "range arange zeros ones full empty eye reshape broadcast_to fori_loop scan split bits".split()
+    [
+        *("range", "arange", "zeros", "ones", "full", "empty", "eye", "reshape", "broadcast_to"),
+        *("fori_loop", "scan", "split", "bits"),
+    ]
 )
 """Calls whose arguments must be known before the program runs."""
 
@@ -60,6 +64,7 @@ class _Edit:
     number: int = 0
     whole: ast.AST | None = None  # the site, edited
     text: str = ""
+    field: str = ""  # of a record, whose value this is
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +118,7 @@ def _in_body(body: Sequence[ast.stmt], place: _Place, scope: Scope) -> Iterator[
     for statement in body:
         yield from _in_statement(statement, place, scope)
     if place.functions:
-        for one, two in zip(body, body[1:], strict=False):
+        for one, two in itertools.pairwise(body):
             yield from _swapped(one, two, place)
 
 
@@ -165,6 +170,12 @@ def _in_expression(node: ast.expr, place: _Place, scope: Scope) -> Iterator[_Edi
             count = min(table.size, MAX_ENTRIES)
             entries = tuple(i * table.size // count for i in range(count))
             yield _edit("table", node, None, dataclasses.replace(place, site=None), entries)
+        if isinstance(node, ast.Call):
+            for field, operator, after in field_edits(node, scope):
+                edit = _edit(operator, field.value, after, place)
+                edit.field = cast(str, field.arg)
+                edit.text = "not written" if operator == "stale field" else ""
+                yield edit
     for child, outside in _children(node):
         inner = place
         if outside and place.site is None:
@@ -284,6 +295,8 @@ def _described(edit: _Edit, module: str) -> Iterator[Mutant]:
             yield Mutant(number=number, before=before, after=after, **common)  # type: ignore[arg-type]
         return
     before, after = _texts(edit.before, edit.after)
+    if edit.field:
+        before, after = f"{edit.field}={before}", f"{edit.field}={after}"
     after = (edit.text or after).replace(f"{HELPERS}.", "")
     yield Mutant(number=edit.number, before=before, after=after, **common)  # type: ignore[arg-type]
 

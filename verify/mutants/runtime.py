@@ -77,7 +77,7 @@ def choose(original: Thunk, *alternatives: tuple[int, Thunk]) -> Any:
 
 
 def choose_entry(table: Thunk, first: int, entries: Sequence[int]) -> Any:
-    """A constant array, one of whose entries is one more (mutants first, first + 2, ...) or less."""
+    """A constant array with one entry one more (mutants first, first + 2, ...) or one less."""
     now = _ACTIVE.get()
     value = table()
     if now is None:
@@ -165,7 +165,7 @@ def _selected_leaf(condition: Array, on_true: Any, on_false: Any) -> Any:
     weak = getattr(jnp.asarray(on_false).aval, "weak_type", False)
     if weak and not jnp.asarray(on_true).aval.weak_type:
         raise CannotChoose("its value has a dtype, the original's takes that of its neighbours")
-    return jnp.where(condition, on_true, on_false)
+    return jax.lax.select_n(condition, jnp.asarray(on_false), jnp.asarray(on_true))
 
 
 def _is_number(x: Any) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from jax import Array
 
 from ...envs.core import Environment
-from ..suite import Suite, SuiteError, Variant
+from ..suite import SuiteError, Variant
 from ..suites import get_suite
 from . import contract, runtime
 from .names import Scope, identifiers
@@ -59,20 +59,20 @@ class Instrumented:
         return contract.mutated(env, self._contract_from)
 
 
-def instrument(name: str) -> Instrumented:
+def instrument(name: str, targets: Sequence[str] | None = None) -> Instrumented:
     """The suite of that name (`get_suite`), over the modules of its `targets`, each rewritten.
 
-    Raises SuiteError when the suite names no targets.
+    targets: fewer modules than the suite names. Raises SuiteError when there are none.
     """
     original = get_suite(name)
-    if not original.targets:
+    if not (names := original.targets if targets is None else targets):
         raise SuiteError(f"{original.name}: nothing to mutate; name modules in Suite.targets")
-    targets = {target: importlib.import_module(target) for target in original.targets}
+    modules = {target: importlib.import_module(target) for target in names}
     original.environment(original.variants[0])
     original.properties()
-    trees, mutants = _rewritten(targets)
-    stale = _dependents({*targets, original.environment.__module__})
-    return Instrumented(name, _Modules(_Finder(trees, targets), stale), mutants)
+    trees, mutants = _rewritten(modules)
+    stale = _dependents({*modules, original.environment.__module__})
+    return Instrumented(name, _Modules(_Finder(trees, modules), stale), mutants)
 
 
 def _rewritten(modules: Mapping[str, ModuleType]) -> tuple[dict[str, ast.Module], list[Mutant]]:

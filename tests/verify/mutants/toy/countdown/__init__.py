@@ -1,0 +1,1 @@
+"""A small game: count down from ten. A coin of 1 makes the step idle."""
