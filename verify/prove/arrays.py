@@ -30,9 +30,10 @@ Rule = Callable[["Equation"], list[Terms]]
 
 
 class Equation:
-    """One equation at work: its operands as terms, and their types."""
+    """One equation at work: its operands as terms, and their types; `carried` is jaxpr.py's."""
 
-    def __init__(self, eqn: Any, operands: list[Terms]) -> None:
+    def __init__(self, eqn: Any, operands: list[Terms], carried: list[Term]) -> None:
+        self.carried = carried
         self.primitive, self.params = eqn.primitive, eqn.params
         self.name: str = eqn.primitive.name
         self.operands = operands

@@ -240,9 +240,14 @@ def _solved(a: Side, b: Side, inputs: Inputs, timeout_s: float) -> Verdict:
         if inputs.assume is not None:
             assumed = jax.make_jaxpr(inputs.assume)(dict(inputs.shapes))
             unknowns.assumed = jaxpr.evaluate(assumed, given)[0].reshape(-1).tolist()
-        ours, theirs = (jaxpr.evaluate(side.program, given) for side in (a, b))
+        carried: tuple[list[Any], list[Any]] = [], []
+        ours, theirs = (
+            jaxpr.evaluate(side.program, given, log)
+            for side, log in zip((a, b), carried, strict=True)
+        )
     except Unsupported as error:
         return Verdict("open", str(error))
+    comparison.follow(*carried)
     pairs = [
         (name, x, y)
         for name, left, right in zip(sorted(a.results), ours, theirs, strict=True)

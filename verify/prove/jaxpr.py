@@ -42,13 +42,20 @@ CALLS = {
 """Primitives that call a program, and the parameter that holds it."""
 
 
-def evaluate(program: Any, inputs: Sequence[Terms]) -> list[Terms]:
-    """The outputs of a closed jaxpr. Raises Unsupported."""
+def evaluate(
+    program: Any, inputs: Sequence[Terms], carried: list[Term] | None = None
+) -> list[Terms]:
+    """The outputs of a closed jaxpr. Raises Unsupported.
+
+    What loops carry from one trip to the next is appended to `carried`.
+    """
     constants = [t.constants(c) for c in program.consts]
-    return _evaluate(program.jaxpr, constants, inputs)
+    return _evaluate(program.jaxpr, constants, inputs, [] if carried is None else carried)
 
 
-def _evaluate(jaxpr: Any, constants: Sequence[Terms], inputs: Sequence[Terms]) -> list[Terms]:
+def _evaluate(
+    jaxpr: Any, constants: Sequence[Terms], inputs: Sequence[Terms], carried: list[Term]
+) -> list[Terms]:
     known: dict[Any, Terms] = {}
 
     def read(v: Any) -> Terms:
@@ -59,14 +66,14 @@ def _evaluate(jaxpr: Any, constants: Sequence[Terms], inputs: Sequence[Terms]) -
     known.update(zip(jaxpr.constvars, constants, strict=True))
     known.update(zip(jaxpr.invars, inputs, strict=True))
     for eqn in jaxpr.eqns:
-        results = _apply(Equation(eqn, [read(v) for v in eqn.invars]))
+        results = _apply(Equation(eqn, [read(v) for v in eqn.invars], carried))
         known.update(zip(eqn.outvars, results, strict=True))
     return [read(v) for v in jaxpr.outvars]
 
 
 def _apply(e: Equation) -> list[Terms]:
     if e.name in CALLS:
-        return _call(e.params[CALLS[e.name]], e.operands)
+        return _call(e, e.params[CALLS[e.name]], e.operands)
     if e.name in RULES:
         return RULES[e.name](e)
     if function := t.operation(e.name, e.dtypes[0]) if e.dtypes else None:
@@ -79,10 +86,14 @@ def _apply(e: Equation) -> list[Terms]:
 # -- programs within programs
 
 
-def _call(program: Any, operands: Sequence[Terms]) -> list[Terms]:
+def _call(e: Equation, program: Any, operands: Sequence[Terms]) -> list[Terms]:
     if isinstance(program, core.ClosedJaxpr):
-        return evaluate(program, operands)
-    return _evaluate(program, (), operands)
+        return evaluate(program, operands, e.carried)
+    return _evaluate(program, (), operands, e.carried)
+
+
+def _note(e: Equation, carry: Sequence[Terms]) -> None:
+    e.carried += [x for array in carry for x in array.reshape(-1)]
 
 
 def _cond(e: Equation) -> list[Terms]:
@@ -91,10 +102,10 @@ def _cond(e: Equation) -> list[Terms]:
     index = which.item()
     if t.is_constant(index):
         last = len(branches) - 1
-        return _call(branches[min(max(int(t.number(index, dtype)), 0), last)], operands)
+        return _call(e, branches[min(max(int(t.number(index, dtype)), 0), last)], operands)
     return [
         entrywise(lambda *cases: t.selected(index, cases, dtype), *results)
-        for results in zip(*(_call(branch, operands) for branch in branches), strict=True)
+        for results in zip(*(_call(e, branch, operands) for branch in branches), strict=True)
     ]
 
 
@@ -109,8 +120,9 @@ def _scan(e: Equation) -> list[Terms]:
     order = range(p["length"])
     rows: list[list[Terms]] = []
     for i in reversed(order) if p["reverse"] else order:
-        results = _call(p["jaxpr"], [*constants, *carry, *(x[i, ...] for x in columns)])
+        results = _call(e, p["jaxpr"], [*constants, *carry, *(x[i, ...] for x in columns)])
         carry = results[:num_carry]
+        _note(e, carry)
         rows.append(results[num_carry:])
     if p["reverse"]:
         rows.reverse()
@@ -127,12 +139,13 @@ def _while(e: Equation) -> list[Terms]:
     of_cond, of_body = e.operands[: cut[0]], e.operands[cut[0] : cut[1]]
     carry = e.operands[cut[1] :]
     for _ in range(MAX_TRIPS):
-        goes_on = _call(p["cond_jaxpr"], [*of_cond, *carry])[0].item()
+        goes_on = _call(e, p["cond_jaxpr"], [*of_cond, *carry])[0].item()
         if not t.is_constant(goes_on):
             raise e.unsupported("its trip count depends on the inputs")
         if not t.number(goes_on, np.dtype(bool)):
             return carry
-        carry = _call(p["body_jaxpr"], [*of_body, *carry])
+        carry = _call(e, p["body_jaxpr"], [*of_body, *carry])
+        _note(e, carry)
     raise e.unsupported(f"more than {MAX_TRIPS} trips")
 
 

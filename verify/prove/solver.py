@@ -8,7 +8,7 @@ spares z3 the arithmetic, and what holds of any number holds of these. Only then
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from .terms import Term, Terms
 
 PART_SECONDS = 2.0
 """A part that takes longer is left to the question about the whole."""
+TRIP_SECONDS = 10.0
+"""The same for a question about one trip of a loop."""
 DEEPEST = 400
 """Parts are not looked for any deeper than this."""
 
@@ -114,23 +116,52 @@ class Comparison:
         self.questions = 0
         self._merged: list[tuple[Term, Term]] = []  # what stands for what is equal to it
         self._failed: dict[tuple[int, int], tuple[Term, Term]] = {}
+        self._carried: dict[int, Term] = {}
+
+    def follow(self, ours: Sequence[Term], theirs: Sequence[Term]) -> None:
+        """Compare what the loops of both sides carry, trip by trip: so no question spans two."""
+        if len(ours) != len(theirs):
+            return
+        for a, b in zip(ours, theirs, strict=True):
+            if a.sort() != b.sort():
+                return
+            a, b = self._unified(a, b)
+            if not a.eq(b):
+                self._shown_across(a, b)
+            if z3.is_fp(a) and a.num_args():
+                self._carried[a.get_id()] = a
 
     def compare(self, a: Term, b: Term) -> Answer:
-        a, b = (self.unknowns.ranges.decided(x) for x in (a, b))
-        for pair in self._merged:
-            b = z3.substitute(b, pair)
-        while not a.eq(b):
-            if (found := self._provable(a, b, 0)) is None:
-                return self._whole(a, b)
-            b = z3.substitute(b, found)
-            self._merged.append(found)
-        return Answer(True, "part by part")
-
-    def _whole(self, a: Term, b: Term) -> Answer:
+        a, b = self._unified(a, b)
+        if a.eq(b):
+            return Answer(True, "part by part")
+        if self._shown_across(a, b):
+            return Answer(True, "z3")
         answer = self._ask(a, b, [], self._left())
         if answer.equal:
             self._merged.append((b, a))
         return answer
+
+    def _unified(self, a: Term, b: Term) -> tuple[Term, Term]:
+        """Both within the ranges; in `b`, parts that can be proved equal to parts of `a` are
+        these."""
+        a, b = (self.unknowns.ranges.decided(x) for x in (a, b))
+        for pair in self._merged:
+            b = z3.substitute(b, pair)
+        while not a.eq(b) and (found := self._provable(a, b, 0)) is not None:
+            b = z3.substitute(b, found)
+            self._merged.append(found)
+        return a, b
+
+    def _shown_across(self, a: Term, b: Term) -> bool:
+        """Whether they are equal whatever the last trips of loops carried, within its bounds."""
+        if not self._carried:
+            return False
+        x, y, facts = _generalised(a, b, self.unknowns.ranges, self._carried)
+        equal = self._ask(x, y, facts, min(self._left(), TRIP_SECONDS)).equal is True
+        if equal:
+            self._merged.append((b, a))
+        return equal
 
     def _left(self) -> float:
         return max(self.deadline - time.monotonic(), 0.0)
@@ -182,14 +213,16 @@ def _without_functions(*of: Term) -> bool:
     )
 
 
-def _generalised(a: Term, b: Term, ranges: Ranges) -> tuple[Term, Term, list[Term]]:
-    """Both terms with the float operations that they share as fresh unknowns, and what is known
-    of these."""
+def _generalised(
+    a: Term, b: Term, ranges: Ranges, only: Mapping[int, Term] | None = None
+) -> tuple[Term, Term, list[Term]]:
+    """Both terms with the float operations that they share (only these, where given) as fresh
+    unknowns, and what is known of them."""
     inside = {node.get_id() for node in postorder(a, {})}
     shared = {
-        node.get_id(): node
+        node.get_id()
         for node in postorder(b, {})
-        if node.get_id() in inside
+        if node.get_id() in (inside if only is None else only)
         and z3.is_fp(node)
         and node.num_args() > 0
         and not t.is_constant(node)
