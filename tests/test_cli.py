@@ -1,19 +1,15 @@
 """The commands: exit codes, one line for bad input, one JSON object for --json."""
 
-import dataclasses
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import jax.numpy as jnp
 import pytest
 from PIL import Image
 
 from simlift import cli
-from simlift.envs.pong import Pong
-from simlift.verify.suites import get_suite
 
 RESULT_KEYS = {"holds", "env", "claim", "compared", "mismatches", "levels", "seeds", "reference"}
 ROW_KEYS = {"level", "policy", "count", "mismatches", "seconds"}
@@ -77,6 +73,7 @@ def test_a_misspelt_flag_is_told_and_exits_with_2(capsys: pytest.CaptureFixture[
         (["bench", "pung"], "there is no benchmark for 'pung'"),
         (["bench", "pong", "--batch", "1k"], "not a list of integers"),
         (["replay", "nowhere.json"], "there is no tape at nowhere.json"),
+        (["certificate", "check", "nowhere.json"], "there is no certificate at nowhere.json"),
     ],
 )
 def test_bad_input_is_one_line_that_names_the_remedy(
@@ -112,28 +109,47 @@ def test_verify_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
     assert Path(tmp_path / result["report"]).is_file()
 
 
-class ShortGame(Pong):
-    """Ends a point too early."""
+SHORT_ENV = """
+import jax.numpy as jnp
 
-    def transition(self, state, action, draws, params):  # type: ignore[no-untyped-def]
-        return super().transition(
-            state, action, draws, params.replace(max_score=params.max_score - jnp.int32(1))
-        )
+from simlift.envs.pong import Pong
+
+
+class ShortGame(Pong):
+    def transition(self, state, action, draws, params):
+        short = params.replace(max_score=params.max_score - jnp.int32(1))
+        return super().transition(state, action, draws, short)
+"""
+SHORT_SUITE = """
+import dataclasses
+
+from simlift.verify.suites import get_suite
+
+
+def environment(variant):
+    from short_env import ShortGame
+
+    return ShortGame(**variant.config), pong.environment(variant)[1]
+
+
+pong = get_suite("pong")
+suite = dataclasses.replace(
+    pong, package="short_env", environment=environment, variants=pong.variants[:1]
+)
+"""
 
 
 @pytest.mark.reference
 def test_verify_that_does_not_hold_exits_with_1(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suite = get_suite("pong")
-
-    def faulty(variant):  # type: ignore[no-untyped-def]
-        return ShortGame(**variant.config), suite.environment(variant)[1]
-
-    one = dataclasses.replace(suite, environment=faulty, variants=suite.variants[:1])
-    monkeypatch.setattr(cli, "get_suite", lambda name: one)
+    """A game that ends a point too early, as an environment and a suite of one's own."""
+    (tmp_path / "short_env.py").write_text(SHORT_ENV)
+    (tmp_path / "short_suite.py").write_text(SHORT_SUITE)
+    monkeypatch.syspath_prepend(tmp_path)
     where = ["--out", str(tmp_path / "out"), "--bank", str(tmp_path / "bank")]
-    code = cli.main(["verify", "pong", "--episodes", "5", "--levels", "L3", "--json", *where])
+    name = "short_suite:suite"
+    code = cli.main(["verify", name, "--episodes", "5", "--levels", "L3", "--json", *where])
     result = json.loads(capsys.readouterr().out)
     assert code == cli.FAILS and not result["holds"]
     story = result["divergences"][0]
@@ -141,8 +157,8 @@ def test_verify_that_does_not_hold_exits_with_1(
     assert len(story["actions"]) <= 20
     assert Path(story["tape"]).is_file() and Path(story["test"]).is_file()
 
-    assert cli.main(["replay", story["tape"], "--json"]) == cli.HOLDS  # the real one has no fault
-    assert json.loads(capsys.readouterr().out)["mismatches"] == 0
+    assert cli.main(["replay", story["tape"], "--json"]) == cli.FAILS
+    assert json.loads(capsys.readouterr().out)["mismatches"] == 1
 
 
 OWN_SUITE = """
