@@ -203,6 +203,8 @@ class Suite:
     """Full names of the modules of the translation: what mutants are made of."""
     domain: Callable[[Variant], "Domain"] | None = None
     """Declared ranges of states, actions and draws, for proofs."""
+    place: Callable[[Any, Any], Mapping[str, Array]] | None = None
+    """(our state, params) -> the reference's fields to overwrite: `state` the other way round."""
     coverage: "CoveragePlan | None" = None
     """Which source files of the reference must be reached, and what is waived."""
     content: Callable[["Recording"], Mapping[str, Mapping[str, int]]] | None = None

@@ -10,7 +10,7 @@ refuted has been executed, on both sides, and differed.
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -19,7 +19,7 @@ import numpy as np
 from jax import Array
 from jax.extend import core
 
-from .domain import Inputs, Leaves
+from .domain import Between, Inputs, Leaves
 from .points import CHUNK, enumerated, inner_programs, literals, sampled
 
 Function = Callable[[Mapping[str, Array]], Any]
@@ -67,6 +67,11 @@ class Side:
     @property
     def program(self) -> Any:
         return self._traced[0]
+
+    @property
+    def used(self) -> set[str]:
+        """The leaves that the program looks at."""
+        return used(self.program.jaxpr, sorted(self.inputs.shapes))
 
     @property
     def results(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
@@ -148,6 +153,7 @@ def _judged(a: Side, b: Side, inputs: Inputs, timeout_s: float, seed: int, sampl
         return Verdict("refuted", f"the results have other types: {shapes}", output=name)
     if a.same_program(b):
         return Verdict("proved", "the same program")
+    inputs = _only(inputs, a.used | b.used)
     if inputs.count() <= ENUMERABLE:
         tried, found, _ = _tried(a, b, inputs, enumerated(inputs))
         return found or Verdict("enumerated", "all inputs tried", points=tried)
@@ -167,6 +173,26 @@ def _judged(a: Side, b: Side, inputs: Inputs, timeout_s: float, seed: int, sampl
             questions=verdict.questions,
         )
     return dataclasses.replace(verdict, points=verdict.points + tried)
+
+
+def used(jaxpr: Any, names: Sequence[str]) -> set[str]:
+    """The names of those inputs of a program that anything in it reads."""
+    read = {v for eqn in jaxpr.eqns for v in eqn.invars if not isinstance(v, core.Literal)}
+    read |= {v for v in jaxpr.outvars if not isinstance(v, core.Literal)}
+    return {name for name, v in zip(names, jaxpr.invars, strict=True) if v in read}
+
+
+def _only(inputs: Inputs, looked_at: set[str]) -> Inputs:
+    """With one value for every leaf that nothing looks at."""
+    if inputs.assume is not None:
+        assumed = jax.make_jaxpr(inputs.assume)(dict(inputs.shapes))
+        looked_at = looked_at | used(assumed.jaxpr, sorted(inputs.shapes))
+    ranges = {
+        name: declared if name in looked_at else Between(low, low)
+        for name, declared in inputs.ranges.items()
+        for low, _ in [inputs.bounds(name)]
+    }
+    return dataclasses.replace(inputs, ranges=ranges)
 
 
 def _shown(result: tuple[tuple[int, ...], np.dtype] | None) -> str:

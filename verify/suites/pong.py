@@ -12,7 +12,7 @@ from ...references.core import DrawLog, Outcome, Snapshot
 from ...references.pong import VectorPong
 from ..suite import Field, Policy, Property, Suite, Transition, Variant, ignored
 from .pong_coverage import COVERAGE, content
-from .pong_domain import domain
+from .pong_domain import domain, place
 from .pong_scenarios import SCENARIOS
 from .pong_transfer import PLAN
 
@@ -273,6 +273,7 @@ def suite() -> Suite:
         properties=properties,
         targets=tuple(f"simlift.envs.pong.{name}" for name in MODULES),
         domain=lambda variant: domain(environment(variant)[1]),
+        place=place,
         coverage=COVERAGE,
         content=content,
         transfer=PLAN,

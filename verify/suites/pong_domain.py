@@ -1,5 +1,6 @@
 """What play can reach in Pong: the ranges for which proofs about envs/pong hold."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from jax import Array
@@ -35,3 +36,16 @@ def domain(params: Any) -> Domain:
 
 def a_point_starts_anew(state: Any, action: Any, draws: Any, params: Any) -> Array:
     return (state.serve == 0) | ((state.tick == 0) & (state.n_bounces == 0))
+
+
+def place(state: Any, params: Any) -> Mapping[str, Array]:
+    """Upstream's fields for one of our states in which no serve is due: it delivers them at once.
+
+    The view goes with them: after a point upstream shows it again.
+    """
+    from ...envs.pong.observe import observe
+
+    names = ("paddle_yl", "paddle_yr", "ball_x", "ball_y", "ball_vx", "ball_vy")
+    counts = ("score_l", "score_r", "tick", "n_bounces")
+    fields = {name: getattr(state, name) for name in (*names, *counts)}
+    return {**fields, "observations": observe(state, params)}
