@@ -150,8 +150,10 @@ class Run(Session):
             row.seconds += time.perf_counter() - started
 
     def _hazards(self) -> None:
-        for i, variant in enumerate(self.suite.variants):
-            self.progress(f"L0 {variant.name}", i / len(self.suite.variants))
+        rounded = () if self.suite.floats is None else self.suite.floats.variants
+        variants = [*self.suite.variants, *rounded]
+        for i, variant in enumerate(variants):
+            self.progress(f"L0 {variant.name}", i / len(variants))
             self.rows += self.host.hazards(variant)
 
     def _properties(self) -> None:
