@@ -342,7 +342,7 @@ FAULTS = (
                 "    def observe(self,",
             )
         ],
-        ["L2"],
+        ["L1"],
     ),
     Fault(
         "times the reciprocal instead of divided",

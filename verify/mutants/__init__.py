@@ -1,7 +1,7 @@
 """Mutants under vmap: how strong the evidence is, measured by planting faults."""
 
 from .engine import AlreadyDiffers, Compiled, Log
-from .killers import Killer
+from .killers import Killer, measured
 from .matrix import MatrixOptions, matrix, with_verdicts
 from .rewrite import Mutant
 from .schemata import Instrumented, instrument
@@ -16,5 +16,6 @@ __all__ = [
     "Mutant",
     "instrument",
     "matrix",
+    "measured",
     "with_verdicts",
 ]

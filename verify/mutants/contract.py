@@ -4,6 +4,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import jax
@@ -67,7 +68,7 @@ def mutated(env: Environment, first: int) -> Environment:
     """The environment with the choice among `mutants(env, first)` in its `_advance`."""
     kind: Any = type(env)
 
-    class Mutated(kind):
+    class Mutated(kind):  # type: ignore[misc]
         def _advance(
             self, state: Any, action: Array, draws: Any, params: Any, restart: Any
         ) -> tuple[Any, dict[str, Any]]:
@@ -76,7 +77,7 @@ def mutated(env: Environment, first: int) -> Environment:
                 leaves, structure = jax.tree.flatten(next_state)
                 final = jax.tree.leaves(final_state)
                 kept = [
-                    runtime.choose(lambda x=fresh: x, (first + 2 + i, lambda x=last: x))
+                    runtime.choose(partial(_same, fresh), (first + 2 + i, partial(_same, last)))
                     for i, (fresh, last) in enumerate(zip(leaves, final, strict=True))
                 ]
                 return jax.tree.unflatten(structure, kept)
@@ -92,6 +93,10 @@ def mutated(env: Environment, first: int) -> Environment:
             return (observation, next_state, reward, terminated, truncated, info), verified
 
     return _reclassed(env, Mutated)
+
+
+def _same(x: Any) -> Any:
+    return x
 
 
 def fixed(env: Environment, inside: Callable[[], AbstractContextManager[None]]) -> Environment:

@@ -19,8 +19,8 @@ from jax import Array
 from .runtime import Active, reason
 from .schemata import Instrumented
 
-Check = Callable[..., Array]
-"""(*arguments) -> an array: for `Compiled.killed` bool [], whether something wrong was seen."""
+Check = Callable[..., Any]
+"""(*arguments) -> arrays: for `Compiled.killed` bool [], whether something wrong was seen."""
 
 MEMORY = 1 << 30
 """Bytes that a chunk of mutants may take."""
@@ -66,8 +66,8 @@ class Compiled:
         self.padded = np.pad(self.numbers, (0, -len(self.numbers) % size))
         one = jex.jaxpr_as_fun(jaxpr)
 
-        def every(numbers: Array, leaves: Sequence[Array]) -> Array:
-            return jax.lax.map(lambda n: one(n, *leaves)[0], numbers, batch_size=size)
+        def every(numbers: Array, leaves: Sequence[Array]) -> Any:
+            return jax.lax.map(lambda n: one(n, *leaves), numbers, batch_size=size)
 
         self._every = jax.jit(every).lower(self.padded, jax.tree.leaves(arguments)).compile()
         self._alone = self._each_alone(sorted(state.reached & state.excluded), arguments)
@@ -78,24 +78,34 @@ class Compiled:
 
         transitions: how many steps of one environment the check looks at.
         """
-        seen = self.values(*arguments, transitions=transitions)
-        if seen[0]:
+        numbers, seen = self.values(*arguments, transitions=transitions)
+        return self.judged(numbers, seen)
+
+    def judged(self, numbers: np.ndarray, seen: np.ndarray) -> set[int]:
+        """The numbers [M] that were seen, bool [M]; raises as `killed`."""
+        if seen[numbers == 0].any():
             raise AlreadyDiffers(
                 f"{self.instrumented.suite.name} already differs with no mutant in it; "
                 "run `simlift verify` first"
             )
-        return {number for number, found in seen.items() if found}
+        return set(numbers[seen].tolist())
 
-    def values(self, *arguments: Any, transitions: int) -> dict[int, np.ndarray]:
-        """What the check gives for each mutant, and under 0 for the original."""
+    def values(self, *arguments: Any, transitions: int) -> tuple[np.ndarray, Any]:
+        """(numbers [M], what the check gives for each, leaves [M, ...]); 0 is the original."""
         started = time.perf_counter()
-        every = np.asarray(self._every(self.padded, jax.tree.leaves(arguments)))
-        values = dict(zip(self.numbers.tolist(), every, strict=False))
-        values |= {n: np.asarray(alone(*arguments)) for n, alone in self._alone.items()}
+        count = len(self.numbers)
+        rows = [
+            leaf[:count]
+            for leaf in jax.device_get(self._every(self.padded, jax.tree.leaves(arguments)))
+        ]
+        for alone in self._alone.values():
+            more = jax.tree.leaves(jax.device_get(alone(*arguments)))
+            rows = [np.concatenate([a, b[None]]) for a, b in zip(rows, more, strict=True)]
+        numbers = np.asarray([*self.numbers, *self._alone], np.int32)
         self.log.run_seconds += time.perf_counter() - started
         self.log.transitions += transitions
-        self.log.mutant_transitions += transitions * (len(values) - 1)
-        return values
+        self.log.mutant_transitions += transitions * (len(numbers) - 1)
+        return numbers, jax.tree.unflatten(self._structure, rows)
 
     def _settled(self, arguments: Sequence[Any]) -> tuple[jex.ClosedJaxpr, Active]:
         """The traced program, and the mutants that had to be left out of it."""
@@ -118,12 +128,15 @@ class Compiled:
     ) -> tuple[jex.ClosedJaxpr, Active]:
         state = Active(0, excluded)
 
-        def chosen(number: Array, *arguments: Any) -> Array:
+        def chosen(number: Array, *arguments: Any) -> Any:
             state.mutant = number
             with self.instrumented.active(state):
                 return self.check(*arguments)
 
-        return jax.make_jaxpr(chosen)(jnp.int32(0), *arguments), state
+        make = jax.make_jaxpr(chosen, return_shape=True)
+        jaxpr, shapes = make(jnp.int32(0), *arguments)
+        self._structure = jax.tree.structure(shapes)
+        return jaxpr, state
 
     def _culprit(self, excluded: frozenset[int], arguments: Sequence[Any]) -> tuple[int, str]:
         """The first mutant whose presence stops the program from being traced, and why.
@@ -146,7 +159,7 @@ class Compiled:
         self, numbers: Iterable[int], arguments: Sequence[Any]
     ) -> dict[int, Callable[..., Any]]:
         """Programs of one mutant each; none for what does not trace, or traces to the original."""
-        programs = {}
+        programs: dict[int, Callable[..., Any]] = {}
         original: str | None = None
         for number in numbers:
 

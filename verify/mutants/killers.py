@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from ...envs.core import Environment
 from ..suite import Property, Scenario, Variant, derive_seed
 from .engine import Compiled, Log
 from .lockstep import Lockstep
@@ -70,6 +71,31 @@ def properties(count: int, seed: int) -> Killer:
 def _environment(instrumented: Instrumented, variant: Variant) -> Any:
     with jax.enable_x64(variant.x64):
         return instrumented.suite.environment(variant)
+
+
+def measured(
+    variant: Variant,
+    measure: Callable[[Environment, Any], Any],
+    judge: Callable[[Any], np.ndarray],
+    transitions: int,
+) -> Killer:
+    """A level that measures each mutant, and judges on the host.
+
+    measure(env, params) -> arrays, pure; judge(those of M mutants, leaves [M, ...]) -> bool [M];
+    transitions: how many steps of one environment a measurement takes.
+    """
+
+    def kill(instrumented: Instrumented, log: Log) -> set[int]:
+        def of_one() -> Any:
+            env, params = instrumented.suite.environment(variant)
+            return measure(instrumented.bound(env), params)
+
+        with jax.enable_x64(variant.x64):
+            compiled = Compiled(instrumented, of_one, (), log)
+            numbers, values = compiled.values(transitions=transitions)
+        return compiled.judged(numbers, np.asarray(judge(values), bool))
+
+    return kill
 
 
 class Recordings:

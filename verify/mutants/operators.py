@@ -172,8 +172,8 @@ def _call(node: ast.Call, scope: Scope) -> Iterator[Edit]:
             yield ("key reused", args[0])
         case "astype" if isinstance(node.func, ast.Attribute):
             yield ("dtype narrowed", _helper("narrowed", node, node.func.value))
-        case "set" | "add" | "multiply" | "min" | "max" if _is_at(node.func):
-            yield ("stale field", cast(ast.Attribute, cast(ast.Subscript, _base(node))).value.value)
+        case "set" | "add" | "multiply" | "min" | "max" if array := _updated(node.func):
+            yield ("stale field", array)
     yield from _swapped_fields(node, scope)
     yield from _swapped_phases(node, scope)
     if scope.is_rule(node.func):
@@ -251,16 +251,12 @@ def _sibling(function: ast.expr, name: str) -> ast.expr:
     return ast.Name(name, ast.Load())
 
 
-def _is_at(function: ast.expr) -> bool:
-    """Whether this is the `x.at[i].set` of a call."""
+def _updated(function: ast.expr) -> ast.expr | None:
+    """The `x` of `x.at[i].set`."""
     match function:
-        case ast.Attribute(value=ast.Subscript(value=ast.Attribute(attr="at"))):
-            return True
-    return False
-
-
-def _base(node: ast.Call) -> ast.expr:
-    return cast(ast.Attribute, node.func).value
+        case ast.Attribute(value=ast.Subscript(value=ast.Attribute(value=array, attr="at"))):
+            return array
+    return None
 
 
 def _helper(name: str, *args: ast.expr | int) -> ast.Call:

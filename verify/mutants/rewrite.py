@@ -144,8 +144,8 @@ def _in_statement(statement: ast.stmt, place: _Place, scope: Scope) -> Iterator[
             yield from _in_expression(statement.value, place, scope)
         case ast.If() | ast.While():
             if place.functions:
-                changed = ast.UnaryOp(ast.Not(), statement.test)
-                yield _edit("condition negated", statement.test, changed, _outermost(place))
+                negated = ast.UnaryOp(ast.Not(), statement.test)
+                yield _edit("condition negated", statement.test, negated, _outermost(place))
             yield from _in_expression(statement.test, _outermost(place), scope)
             yield from _in_body(statement.body, place, scope)
             yield from _in_body(statement.orelse, place, scope)
@@ -349,7 +349,7 @@ class _Wrap(ast.NodeTransformer):
         alternatives: list[ast.expr] = []
         for edit in found:
             if edit.after is None:
-                entries = ast.Constant(edit.entries)
+                entries = ast.Tuple([ast.Constant(entry) for entry in edit.entries], ast.Load())
                 value = _call("choose_entry", _thunk(value), ast.Constant(edit.number), entries)
             else:
                 pair = [ast.Constant(edit.number), _thunk(cast(ast.expr, edit.whole))]

@@ -93,11 +93,11 @@ def choose_entry(table: Thunk, first: int, entries: Sequence[int]) -> Any:
         return value
     now.applied.update(numbers)
     more, less = (_changed_everywhere(np.asarray(value), down) for down in (0, 1))
-    where = np.full(np.size(value), -2 * len(numbers), np.int32)
-    where[list(entries)] = np.arange(first, first + len(numbers), 2, dtype=np.int32)
-    where = where.reshape(np.shape(value))
-    changed = jnp.where(now.mutant == where, more, jnp.asarray(value))
-    return jnp.where(now.mutant == where + 1, less, changed)
+    flat = np.full(np.size(value), -2, np.int32)
+    flat[list(entries)] = np.arange(first, first + len(numbers), 2, dtype=np.int32)
+    owner = flat.reshape(np.shape(value))
+    changed = jnp.where(now.mutant == owner, more, jnp.asarray(value))
+    return jnp.where(now.mutant == owner + 1, less, changed)
 
 
 def _changed_everywhere(table: np.ndarray, down: int) -> np.ndarray:
@@ -117,7 +117,7 @@ def _tried(now: Active, number: int, alternative: Thunk, value: Any) -> Any:
     try:
         with active(None):
             other = alternative()
-        chosen = _selected(now.mutant == number, other, value)
+        chosen = _selected(jnp.equal(now.mutant, number), other, value)
         now.applied.add(number)
         return chosen
     except NotAMutant:
@@ -135,7 +135,7 @@ def reason(error: Exception) -> str:
 def _selected(condition: Array, on_true: Any, on_false: Any) -> Any:
     others, structure = jax.tree.flatten(on_true, is_leaf=lambda x: x is None)
     leaves, expected = jax.tree.flatten(on_false, is_leaf=lambda x: x is None)
-    if structure != expected:
+    if str(structure) != str(expected):
         raise CannotChoose(f"its value is {structure}, not {expected}")
     chosen = [_selected_leaf(condition, a, b) for a, b in zip(others, leaves, strict=True)]
     return jax.tree.unflatten(expected, chosen)

@@ -54,7 +54,7 @@ class Case(NamedTuple):
 
 rallies = states(st.just(0))
 discrete_actions = st.integers(0, 2).map(np.int32)
-coins = st.integers(0, 1).map(lambda bit: Draws(serve=np.int32(bit)))
+coins = st.builds(Draws, serve=st.integers(0, 1).map(np.int32))
 
 
 def cases(
@@ -182,19 +182,28 @@ def a_new_game_begins_afresh(env: Environment, params: Params, case: Case) -> Ar
     return equal(after, expected)
 
 
-def coins_are_zero_or_one(env: Environment, params: Params, seed: Array) -> Array:
-    key = jax.random.key(seed)
-    drawn = [*env.sample_step(key, None, None, params), env.sample_reset_draws(key, params)]
+class Sampling(NamedTuple):
+    """The inputs of a sampler; the coins are independent of all but the seed."""
+
+    seed: Array
+    state: State
+    action: Array
+
+
+def coins_are_zero_or_one(env: Environment, params: Params, case: Sampling) -> Array:
+    key = jax.random.key(case.seed)
+    drawn = [
+        *env.sample_step(key, case.state, case.action, params),
+        env.sample_reset_draws(key, params),
+    ]
     coins = jnp.stack([draws.serve for draws in drawn])
     return jnp.all((coins == 0) | (coins == 1))
 
 
-def a_step_has_one_coin(env: Environment, params: Params, seed: Array) -> Array:
+def a_step_has_one_coin(env: Environment, params: Params, case: Sampling) -> Array:
     """With or without that of the reset after it."""
-    key = jax.random.key(seed)
-    return equal(
-        env.sample_draws(key, None, None, params), env.sample_step(key, None, None, params)[0]
-    )
+    inputs = jax.random.key(case.seed), case.state, case.action, params
+    return equal(env.sample_draws(*inputs), env.sample_step(*inputs)[0])
 
 
 def bits(x: Array) -> Array:
@@ -202,7 +211,12 @@ def bits(x: Array) -> Array:
 
 
 signed = floats(-1, 1)
-seeds = st.integers(0, 2**32 - 1).map(np.uint32)
+samplings = st.builds(
+    Sampling,
+    seed=st.integers(0, 2**32 - 1).map(np.uint32),
+    state=states(),
+    action=discrete_actions,
+)
 last_points = st.builds(
     lambda state, left: state.replace(
         ball_x=np.float32(-5 if left else 470),
@@ -297,6 +311,8 @@ PROPERTIES = (
         cases(last_points),
         a_new_game_begins_afresh,
     ),
-    Property("coins_are_zero_or_one", "draws.sample_step", DISCRETE, seeds, coins_are_zero_or_one),
-    Property("a_step_has_one_coin", "draws.sample_draws", DISCRETE, seeds, a_step_has_one_coin),
+    Property(
+        "coins_are_zero_or_one", "draws.sample_step", DISCRETE, samplings, coins_are_zero_or_one
+    ),
+    Property("a_step_has_one_coin", "draws.sample_draws", DISCRETE, samplings, a_step_has_one_coin),
 )

@@ -1,12 +1,14 @@
 """Mutants of a small game: chosen while the program runs, or alone; who kills them."""
 
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from simlift.envs.core import Environment
 from simlift.verify.mutants import (
     AlreadyDiffers,
     Compiled,
@@ -15,6 +17,7 @@ from simlift.verify.mutants import (
     MatrixOptions,
     instrument,
     matrix,
+    measured,
     with_verdicts,
 )
 from simlift.verify.mutants.lockstep import Lockstep
@@ -134,6 +137,20 @@ def test_columns_of_other_levels_come_last(instrumented: Instrumented, found: di
     more = matrix(instrumented, options=options, columns={"L4": lambda *_: {survivor}})
     row = next(row for row in more["mutants"] if row["id"] == survivor)
     assert row["killed_by"] == ["L4"] and more["levels"]["L4"]["unique"] >= 1
+
+
+def test_a_level_may_measure_and_judge_later(instrumented: Instrumented) -> None:
+    (number,) = [m.number for m in instrumented.mutants if m.change == "START -> 11"]
+
+    def start(env: Environment, params: Any) -> Any:
+        state = env.initial(None, params)
+        return {"left": state.left, "timer": state.timer}
+
+    def judge(values: Any) -> np.ndarray:
+        return values["left"] == 11
+
+    kill = measured(instrumented.suite.variants[0], start, judge, transitions=1)
+    assert kill(instrumented, Log()) == {number}
 
 
 def test_verdicts_change_the_score(found: dict) -> None:
