@@ -1,0 +1,132 @@
+"""How strong the verification is: every mutant, the levels that kill it, and what survivors are.
+
+The columns of the matrix are the levels that verification itself has: L1, L2, L3 (random, and all
+other policies), E1 for the samplers, L4 for trained policies' returns. What no level kills is put
+to the prover: equal for all inputs in the declared domain, different for one that is shown, or
+open with the reason.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from .draws import consumed
+from .evidence import Progress
+from .mutants import Killer, instrument, matrix, measured, with_verdicts
+from .prove.environments import prove_mutants
+from .record import record_policy
+from .samplers import SamplerKiller, gather
+from .suite import Suite, Variant, derive_seed
+from .transfer import TransferOptions
+from .transfer.killer import TransferKiller
+from .transfer.level import run
+
+PROOF_TIMEOUT_S = 20.0  # of one part of one mutant
+E1_STEPS, E1_ENVS = 512, 64
+L4_EPISODES = 24
+L4_OPTIONS = TransferOptions(seeds=2, episodes=48)
+L4_SHARE = 2
+"""Which part of the plan's training the policies get that mutants are played with."""
+
+
+def measure(suite: Suite, seed: int, progress: Progress) -> dict[str, Any] | None:
+    """The evidence of level "mutants"; None where the suite names no modules to mutate.
+
+    As `mutants.matrix` and `with_verdicts`, statuses being killed, proved, enumerated or open;
+    by_status, by_operator; open: what is open, a row each; transfer_margin: how coarse L4 is here.
+    holds: nothing is open. Raises ReferenceUnavailable, and ImportError without z3.
+    """
+    if not suite.targets:
+        return None
+    columns: dict[str, Killer] = {"E1": _samplers(suite, seed)}
+    margin = None
+    if suite.transfer is not None:
+        progress("mutants, training for L4", 0.0)
+        columns["L4"], margin = _transfer(suite, seed)
+    instrumented = instrument(suite.name)
+    found = matrix(
+        instrumented,
+        seed=seed,
+        columns=columns,
+        progress=lambda what, done: progress(what, 0.1 + 0.6 * done),
+    )
+    verdicts = {}
+    if suite.domain is not None:
+
+        def mutated(number: int) -> Any:
+            return lambda variant: instrumented.environment(variant, number)
+
+        proofs = prove_mutants(
+            suite,
+            {number: mutated(number) for number in found["survivors"]},
+            timeout_s=PROOF_TIMEOUT_S,
+            seed=seed,
+            progress=lambda what, done: progress(what, 0.7 + 0.3 * done),
+        )
+        verdicts = {number: _verdict(proof) for number, proof in proofs.items()}
+    found = with_verdicts(found, verdicts)
+    rows = found["mutants"]
+    opened = [row for row in rows if row["status"] == "open"]
+    return {
+        **found,
+        "holds": not opened,
+        "count": len(rows),
+        "what": [
+            f"{row['module']}:{row['line']} {row['change']}: {row['reason']}" for row in opened
+        ],
+        "by_status": dict(Counter(row["status"] for row in rows)),
+        "by_operator": _by_operator(rows),
+        "transfer_margin": margin,
+    }
+
+
+def _verdict(proof: Any) -> tuple[str, str]:
+    """What becomes of a survivor: a refuted one is open until a level sees the difference."""
+    verdict = proof.verdict
+    if verdict.kind == "refuted":
+        leaves = verdict.inputs or {}
+        shown = {name: x.tolist() for name, x in leaves.items() if not name.startswith("params")}
+        return "open", (
+            f"differs in {verdict.output or 'running'} of variant {proof.variant.name!r}: "
+            f"{verdict.reason} {shown}"
+        )
+    return verdict.kind, verdict.reason
+
+
+def _by_operator(rows: list[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """operator -> status -> how many."""
+    operators = sorted({row["operator"] for row in rows})
+    return {
+        operator: dict(Counter(row["status"] for row in rows if row["operator"] == operator))
+        for operator in operators
+    }
+
+
+def _samplers(suite: Suite, seed: int) -> Killer:
+    """E1 over what the reference drew under the first policy of the first variant."""
+    variant = suite.variants[0]
+    name, policy = next(iter(suite.policies(variant).items()))
+    seed = derive_seed(seed, "mutants", "samplers", name)
+    with suite.reference(variant, E1_ENVS) as reference:
+        *_, recording = next(record_policy(suite, reference, policy, seed, E1_STEPS, 1))
+        sites = reference.draw_sites
+    with jax.enable_x64(variant.x64):
+        contexts = gather([consumed(suite, recording, sites)], sites)
+        killer = SamplerKiller(suite, contexts, jax.random.key(seed))
+    return measured(variant, killer.samples, killer.killed, transitions=recording.action.size)
+
+
+def _transfer(suite: Suite, seed: int) -> tuple[Killer, float]:
+    """L4 with policies of our side alone, trained for a part of the plan; and its margin."""
+    assert suite.transfer is not None
+    plan = dataclasses.replace(suite.transfer, train_in_reference=False)
+    steps = plan.config.total_steps // L4_SHARE
+    options = dataclasses.replace(L4_OPTIONS, total_steps=steps)
+    _, stage = run(dataclasses.replace(suite, transfer=plan), seed, options)
+    killer = TransferKiller(stage, episodes=L4_EPISODES)
+    variant: Variant = plan.variant
+    transitions = killer.num_episodes * killer.max_steps
+    return measured(variant, killer.returns, killer.killed, transitions=transitions), killer.margin
