@@ -10,11 +10,15 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 import jax
+import numpy as np
 from jax import Array
 
 from ...envs.core import Environment
+from ..candidate import LocalCandidate
+from ..compare import inputs_of
+from ..record import Recording
 from ..suite import Suite, SuiteError, Variant
-from .domain import Inputs, Layout
+from .domain import Inputs, Layout, named, violations
 from .equivalence import SAMPLES, Side, Verdict, equivalent
 
 Make = Callable[[Variant], tuple[Environment, Any]]
@@ -150,3 +154,26 @@ def prove_mutants(
         progress(f"proofs: mutant {key}", i / len(mutants))
         verdicts[key] = prover.compare(make, timeout_s)
     return verdicts
+
+
+def domain_violations(suite: Suite, variant: Variant, recording: Recording) -> list[str]:
+    """What recorded play did outside the declared domain, a line each; empty where it is honest.
+
+    Looked at are the reference's states as ours and our own, running free from the first of them,
+    which may hold what the reference's cannot. Raises SuiteError when the suite has no domain.
+    """
+    inputs = Prover(suite).inputs(variant)
+    candidate = LocalCandidate(suite, variant, ())
+    with jax.enable_x64(variant.x64):
+        before = candidate.program.used(recording.snapshots)
+        given = candidate.program.prepared(inputs_of(recording))
+        first, _ = candidate.restored(recording.at(0))
+        free, _ = candidate.traced(first, recording.at(0), inputs_of(recording))
+        make = jax.vmap(jax.vmap(suite.state, in_axes=(0, None)), in_axes=(0, None))
+        states = make({k: v[:-1] for k, v in before.items()}, candidate.program.params)
+        found = []
+        for some in (states, free):
+            trees = {**given, "state": some}
+            leaves = {n: np.asarray(x) for group in trees for n, x in named(group, trees[group])}
+            found += violations(inputs, leaves)
+    return list(dict.fromkeys(found))

@@ -272,7 +272,7 @@ def suite() -> Suite:
         scenarios=SCENARIOS,
         properties=properties,
         targets=tuple(f"simlift.envs.pong.{name}" for name in MODULES),
-        domain=lambda variant: domain(environment(variant)[1]),
+        domain=lambda variant: domain(*environment(variant)),
         place=place,
         coverage=COVERAGE,
         content=content,

@@ -10,8 +10,8 @@ from ..prove import Between, Domain, OneOf
 LONGEST = 2**30  # steps; tick and n_bounces would wrap around after twice as many
 
 
-def domain(params: Any) -> Domain:
-    """Of one court. The ball's position is that after a step, where a point leaves it as it was."""
+def domain(env: Any, params: Any) -> Domain:
+    """Of one configuration. The ball's position is that after a step, where a point leaves it as it was."""
     speed_x, speed_y = float(params.ball_initial_speed_x), float(params.ball_max_speed_y)
     paddle = Between(float(params.min_paddle_y), float(params.max_paddle_y))
     points = Between(0, int(params.max_score) - 1)
@@ -28,6 +28,7 @@ def domain(params: Any) -> Domain:
             "state.tick": Between(0, LONGEST),
             "state.n_bounces": Between(0, LONGEST),
             "state.serve": Between(0, 2),
+            "action": Between(-2.0, 2.0) if env.config.continuous else Between(0, 2),
             "draws.serve": Between(0, 1),
         },
         assume=a_point_starts_anew,
