@@ -5,10 +5,12 @@ candidate is on the stack; the verifier and its libraries read files as they ple
 not machine code, so a candidate may bring none. README.md says what gets past it.
 """
 
+import _thread
 import functools
 import os
 import sys
 import sysconfig
+import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +25,7 @@ DEEDS = {
         *("os.fork", "os.forkpty", "pty.spawn"),
     ),
     "signals a process": ("os.kill", "os.killpg", "signal.pthread_kill"),
-    "starts a thread": ("_thread.start_new_thread", "_thread.start_joinable_thread"),
+    "starts a thread": ("_thread.start_new_thread",),
     "uses the network": (
         *("socket.__new__", "socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"),
         *("socket.getaddrinfo", "socket.gethostbyname"),
@@ -67,6 +69,8 @@ class Guard:
     def watch(self) -> None:
         """From now on, until the process ends."""
         sys.addaudithook(self._hook)
+        for module, name in ((_thread, "start_new_thread"), (threading, "_start_new_thread")):
+            setattr(module, name, _audited(getattr(module, name, _thread.start_new_thread)))
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -129,6 +133,16 @@ def _source(frame: types.FrameType) -> str:
 @functools.cache
 def _real(name: str) -> str:
     return os.path.realpath(name)
+
+
+def _audited(start: Callable[..., Any]) -> Callable[..., Any]:
+    """Starts a thread and says so, as Python itself does from 3.12 on."""
+
+    def audited(*arguments: Any, **named: Any) -> Any:
+        sys.audit("_thread.start_new_thread", *arguments)
+        return start(*arguments, **named)
+
+    return audited
 
 
 def _prefixes(paths: Iterable[Path]) -> tuple[str, ...]:

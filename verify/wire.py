@@ -24,7 +24,7 @@ class WireError(RuntimeError):
 def send(line: socket.socket, head: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """One message. Arrays are booleans, integers or floats; others come as float32."""
     plain = {
-        name: np.ascontiguousarray(x if x.dtype.kind in KINDS else x.astype(np.float32))
+        name: np.asarray(x if x.dtype.kind in KINDS else x.astype(np.float32), order="C")
         for name, x in arrays.items()
     }
     listed = [[name, x.dtype.str, x.shape] for name, x in plain.items()]

@@ -138,6 +138,7 @@ def watched(package: str, secret: Sequence[Path]) -> Callable[[], list[str]]:
         )
     jax.devices()  # JAX looks at the machine when it is first used: not the candidate's doing
     watch = guard.Guard(sources_of(package), secret)
+    watch.watch()
     before, compiled = guard.fingerprint(), guard.count_compilations()
     fingerprint, changed = guard.fingerprint, guard.changed  # whatever the names stand for later
 
@@ -145,7 +146,6 @@ def watched(package: str, secret: Sequence[Path]) -> Callable[[], list[str]]:
         replaced = [f"replaces {name}" for name in changed(before, fingerprint())]
         return [f"the environment {what}" for what in [*watch.violations, *replaced]]
 
-    watch.watch()
     try:
         importlib.import_module(package)
     except Exception as error:

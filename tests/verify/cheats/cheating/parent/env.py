@@ -1,5 +1,11 @@
 """Says nothing but zero, counting on the package above."""
 
-from cheating.zeros import Env
+import jax
+import jax.numpy as jnp
 
-__all__ = ["Env"]
+from simlift.envs.pong import Pong
+
+
+class Env(Pong):
+    def transition(self, state, action, draws, params):
+        return jax.tree.map(jnp.zeros_like, super().transition(state, action, draws, params))
