@@ -185,7 +185,7 @@ def count_compilations() -> Callable[[], int]:
     """Counts XLA's compilations from now on; call what it gives for their number so far."""
     count = 0
 
-    def listen(event: str, duration: float, **details: Any) -> None:
+    def listen(event: str, duration_secs: float, **details: Any) -> None:
         nonlocal count
         count += event.endswith("backend_compile_duration")
 

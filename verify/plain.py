@@ -9,9 +9,10 @@ import os
 import sys
 from pathlib import Path
 
+from .host import LocalHost
 from .suite import Variant
 from .suites import get_suite
-from .worker import LocalHost, watched
+from .worker import watched
 
 SIGNS = ("simlift.verify", "simlift.references", "simlift.train", "hypothesis", "pytest")
 

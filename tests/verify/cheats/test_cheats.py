@@ -139,9 +139,9 @@ def test_a_memorised_play_holds_for_its_seed_alone(folder: Path) -> None:
         recordings = [r for *_, r in record_policy(suite, reference, policy, seed, NUM_STEPS, 1)]
     names = ("ball_x", "ball_y", "ball_vx", "ball_vy", "paddle_yl", "paddle_yr")
     seen = [np.stack([r.snapshots[name][:, 0] for name in names], -1) for r in recordings]
-    np.save(folder / "cheating" / "memorised.npy", np.concatenate(seen))
+    np.save(folder / "cheating" / "memorised" / "play.npy", np.concatenate(seen))
 
-    assert run("memorised", ["L3"], episodes=1, seed=0)["holds"]
+    assert findings(run("memorised", ["L3"], episodes=1, seed=0)) == {}
     result = run("memorised", ["L3"], episodes=1, seed=None)
     assert list(findings(result)) == [E2, E3]
     assert result["seed_drawn"] and result["seeds"] != [0]
@@ -234,6 +234,6 @@ def test_a_source_that_is_edited_meanwhile_is_noticed(
 def test_every_cheat_is_tried() -> None:
     tried = {*WRONG_NUMBERS, *CARELESS, *BREAKS, *CONDUCT_TELLS}
     tried |= {"callback", "memorised", "detects_tests", "hangs", "edited"}
-    files = {path.stem for path in (HERE / "cheating").rglob("*.py")}
-    assert files - {"__init__", "honest", "env"} == tried - {"parent__env"}
+    files = {path.stem for path in (HERE / "cheating").rglob("*.py")} - {"__init__", "env"}
+    assert files | {"parent__env", "memorised"} == tried | {"honest"}
     assert len(tried) >= 25

@@ -10,7 +10,7 @@ from simlift.envs.core import select
 from simlift.envs.pong import Pong
 
 NAMES = ("ball_x", "ball_y", "ball_vx", "ball_vy", "paddle_yl", "paddle_yr")
-PLAY = np.load(Path(__file__).with_name("memorised.npy"))  # [N, 6]
+PLAY = np.load(Path(__file__).with_name("play.npy"))  # [N, 6]
 
 
 class Env(Pong):
