@@ -8,8 +8,10 @@ import jax
 import numpy as np
 import pytest
 
-from simlift.verify import runner
-from simlift.verify.runner import EXAMPLES, Options, Row, Run
+from simlift.verify import session
+from simlift.verify.host import Row
+from simlift.verify.runner import Run
+from simlift.verify.session import EXAMPLES, Options
 from simlift.verify.suite import Suite
 
 from .faulty import FAULTS, Fault, planted, table
@@ -26,7 +28,7 @@ def first_mismatch(suite: Suite, options: Options, monkeypatch: pytest.MonkeyPat
         if any(row.mismatches for row in run.rows):
             raise Found
 
-    monkeypatch.setattr(runner, "tell", stop)  # no shrinking: which level it is, is known
+    monkeypatch.setattr(session, "tell", stop)  # no shrinking: which level it is, is known
     run = Run(suite, options, stop)
     with contextlib.suppress(Found):
         run.result()
