@@ -19,7 +19,7 @@ from .bounds import Bounds, Ranges, dtype_of, postorder
 from .domain import Inputs, Leaves, OneOf, entries
 from .terms import Term, Terms
 
-PART_SECONDS = 2.0
+PART_SECONDS = 1.0
 """A part that takes longer is left to the question about the whole."""
 TRIP_SECONDS = 10.0
 """The same for a question about one trip of a loop."""
@@ -155,7 +155,7 @@ class Comparison:
 
     def _shown_across(self, a: Term, b: Term) -> bool:
         """Whether they are equal whatever the last trips of loops carried, within its bounds."""
-        if not self._carried:
+        if not (self._carried and self._left()):
             return False
         x, y, facts = _generalised(a, b, self.unknowns.ranges, self._carried)
         equal = self._ask(x, y, facts, min(self._left(), TRIP_SECONDS)).equal is True
@@ -169,7 +169,7 @@ class Comparison:
     def _provable(self, a: Term, b: Term, depth: int) -> tuple[Term, Term] | None:
         """(a part of `b`, the part of `a` that it equals), as deep inside as there is one."""
         key = (a.get_id(), b.get_id())
-        if a.eq(b) or a.sort() != b.sort() or key in self._failed:
+        if a.eq(b) or a.sort() != b.sort() or key in self._failed or not self._left():
             return None
         if depth < DEEPEST and a.decl().eq(b.decl()) and a.num_args() == b.num_args():
             for x, y in zip(a.children(), b.children(), strict=True):
@@ -182,8 +182,8 @@ class Comparison:
 
     def _shown(self, a: Term, b: Term) -> bool:
         """Whether they are equal without the float arithmetic that both share."""
-        if t.is_constant(a) and t.is_constant(b):
-            return False
+        if a.num_args() == 0 or b.num_args() == 0:
+            return False  # nothing is shared: the question is about what holds the two
         x, y, facts = _generalised(a, b, self.unknowns.ranges)
         if z3.simplify(x).eq(z3.simplify(y)):
             return True

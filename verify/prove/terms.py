@@ -202,10 +202,6 @@ def _float_sign(x: Term) -> Term:
     return choose(same, x, choose(folded(z3.fpIsNegative(x)), -one, one))
 
 
-def _xor(x: Term, y: Term) -> Term:
-    return z3.simplify(z3.Xor(x, y))
-
-
 def _popcount(x: Term) -> Term:
     width = x.size()
     return z3.Sum([z3.ZeroExt(width - 1, z3.Extract(i, i, x)) for i in range(width)])
@@ -218,10 +214,10 @@ def _is_finite(x: Term) -> Term:
 _BOOL: dict[str, Callable[..., Term]] = {
     "and": both,
     "or": either,
-    "xor": _xor,
+    "xor": z3.Xor,
     "not": z3.Not,
     "eq": operator.eq,
-    "ne": _xor,
+    "ne": z3.Xor,
     "lt": lambda x, y: both(z3.Not(x), y),
     "le": lambda x, y: either(z3.Not(x), y),
     "gt": lambda x, y: both(x, z3.Not(y)),
