@@ -158,9 +158,12 @@ def _rate(mutants: int, killed: int, seconds: float) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write what `compare` returns as JSON."""
     parser = argparse.ArgumentParser(prog="python -m simlift.verify.mutants.bench")
-    parser.add_argument("--out", type=Path, default=Path("notebooks/results/mutants.json"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("notebooks/results/mutants/cosmic-ray.json")
+    )
     parser.add_argument("--sample", type=int, default=SAMPLE, help="mutants of cosmic-ray to time")
     options = parser.parse_args(arguments)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(options.out, json.dumps(compare(options.sample), indent=1) + "\n")
 
 
