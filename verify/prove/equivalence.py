@@ -163,12 +163,12 @@ def _judged(a: Side, b: Side, inputs: Inputs, timeout_s: float, seed: int, sampl
     tried, found, unconfirmed = _tried(a, b, inputs, _chunks(points))
     if found:
         return found
-    verdict = _solved(a, b, inputs, timeout_s)
-    if unconfirmed and verdict.kind == "proved":
+    verdict = _solved(a, b, inputs, points, timeout_s)
+    if unconfirmed is not None and verdict.kind == "proved":
         return Verdict(
             "open",
             "proved equal in IEEE 754 arithmetic, but the compiled programs round differently in "
-            f"{unconfirmed}",
+            f"{unconfirmed or 'the result'}",
             points=tried,
             questions=verdict.questions,
         )
@@ -204,9 +204,9 @@ def _shown(result: tuple[tuple[int, ...], np.dtype] | None) -> str:
 
 def _tried(
     a: Side, b: Side, inputs: Inputs, chunks: Iterator[Leaves]
-) -> tuple[int, Verdict | None, str]:
+) -> tuple[int, Verdict | None, str | None]:
     """(points tried, a refutation if one is found, an output that differs in batches only)."""
-    tried, unconfirmed = 0, ""
+    tried, unconfirmed = 0, None
     for points in chunks:
         (size,) = {len(x) for x in points.values()}
         tried += size
@@ -218,7 +218,7 @@ def _tried(
             at = int(np.argmax(wrong))
             point = {leaf: x[at] for leaf, x in points.items()}
             if (output := _executed(a, b, point)) is not None:
-                return tried, _refuted(inputs, point, output, tried), ""
+                return tried, _refuted(inputs, point, output, tried), None
             unconfirmed = name
     return tried, None, unconfirmed
 
@@ -255,13 +255,13 @@ def _padded(x: np.ndarray) -> np.ndarray:
 # -- proving
 
 
-def _solved(a: Side, b: Side, inputs: Inputs, timeout_s: float) -> Verdict:
+def _solved(a: Side, b: Side, inputs: Inputs, points: Leaves, timeout_s: float) -> Verdict:
     from . import jaxpr, solver
     from .terms import Unsupported
 
     unknowns = solver.Unknowns(inputs)
     given = [unknowns.terms[name] for name in sorted(inputs.shapes)]  # as jax orders a dict
-    comparison = solver.Comparison(unknowns, time.monotonic() + timeout_s)
+    comparison = solver.Comparison(unknowns, points, time.monotonic() + timeout_s)
     try:
         if inputs.assume is not None:
             assumed = jax.make_jaxpr(inputs.assume)(dict(inputs.shapes))

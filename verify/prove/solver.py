@@ -8,7 +8,7 @@ spares z3 the arithmetic, and what holds of any number holds of these. Only then
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ PART_SECONDS = 1.0
 """A part that takes longer is left to the question about the whole."""
 TRIP_SECONDS = 10.0
 """The same for a question about one trip of a loop."""
+TRIALS = 12
+"""Points at which parts of two terms are compared before z3 is asked about them."""
 DEEPEST = 400
 """Parts are not looked for any deeper than this."""
 
@@ -65,6 +67,18 @@ class Unknowns:
                 if node.get_id() in self.declared:
                     found.append(self.declared[node.get_id()])
         return found
+
+    def assignments(self, points: Leaves, count: int) -> Iterator[list[tuple[Term, Term]]]:
+        """Each of the first points [N, ...] as pairs (unknown, its value)."""
+        size = min([count, *(len(x) for x in points.values())])
+        for i in range(size):
+            yield [
+                pair
+                for name, values in points.items()
+                for pair in zip(
+                    self.terms[name].reshape(-1), t.constants(values[i]).reshape(-1), strict=True
+                )
+            ]
 
     def leaves(self, model: Any) -> Leaves:
         """The unknowns of a model; what it leaves open takes its lowest value."""
@@ -111,8 +125,10 @@ def _bounds(ends: tuple[Any, Any], dtype: np.dtype) -> Bounds | None:
 class Comparison:
     """Whether pairs of terms are equal, before a deadline (of `time.monotonic`)."""
 
-    def __init__(self, unknowns: Unknowns, deadline: float) -> None:
+    def __init__(self, unknowns: Unknowns, points: Leaves, deadline: float) -> None:
+        """points: some inputs, leading axis [N]: parts with other values there are not compared."""
         self.unknowns, self.deadline = unknowns, deadline
+        self._points = list(unknowns.assignments(points, TRIALS))
         self.questions = 0
         self._merged: list[tuple[Term, Term]] = []  # what stands for what is equal to it
         self._failed: dict[tuple[int, int], tuple[Term, Term]] = {}
@@ -148,10 +164,42 @@ class Comparison:
         a, b = (self.unknowns.ranges.decided(x) for x in (a, b))
         for pair in self._merged:
             b = z3.substitute(b, pair)
-        while not a.eq(b) and (found := self._provable(a, b, 0)) is not None:
+        while not a.eq(b):
+            found = self._provable(a, b, 0) or self._matching(a, b)
+            if found is None:
+                break
             b = z3.substitute(b, found)
             self._merged.append(found)
         return a, b
+
+    def _matching(self, a: Term, b: Term) -> tuple[Term, Term] | None:
+        """As `_provable`, wherever in `a` the part is: one that has the same values at some points.
+
+        Conditions are left out: too many of them are alike by chance.
+        """
+        ours = {node.get_id(): node for node in postorder(a, {})}
+        theirs = [node for node in postorder(b, {}) if node.get_id() not in ours]
+        inside = {node.get_id() for node in postorder(b, {})}
+        of_a, of_b = (
+            [n for n in nodes if n.num_args() and not z3.is_bool(n) and not z3.is_fprm(n)]
+            for nodes in ((n for n in ours.values() if n.get_id() not in inside), theirs)
+        )
+        if not (of_a and of_b and self._points and self._left()):
+            return None
+        alike: dict[Any, list[Term]] = {}
+        for node, values in zip(of_a, self._values(of_a), strict=True):
+            alike.setdefault(values, []).append(node)
+        for node, values in zip(of_b, self._values(of_b), strict=True):
+            for other in alike.get(values, []):
+                if (found := self._provable(other, node, 0)) is not None:
+                    return found
+        return None
+
+    def _values(self, nodes: Sequence[Term]) -> list[tuple[str, ...]]:
+        """What each term is at the points."""
+        bundle = z3.Function("bundle", *(n.sort() for n in nodes), z3.BoolSort())(*nodes)
+        rows = [z3.simplify(z3.substitute(bundle, *at)).children() for at in self._points]
+        return [tuple(value.sexpr() for value in values) for values in zip(*rows, strict=True)]
 
     def _shown_across(self, a: Term, b: Term) -> bool:
         """Whether they are equal whatever the last trips of loops carried, within its bounds."""
