@@ -1,7 +1,9 @@
 """`verify`: all levels of one suite, from the regression bank to whole free-running games."""
 
+import contextlib
 import dataclasses
 import functools
+import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -56,8 +58,11 @@ class Run(Session):
         with self.host:
             try:
                 self._levels()
+                self._conduct()
             except CandidateError as error:
                 self.rows.append(Row("L0", "", "broke", 1, 1, what=[str(error)]))
+                with contextlib.suppress(CandidateError):  # it may still say how it came to that
+                    self._conduct()
         if sources(self.suite)["candidate"] != hashes["candidate"]:
             what = ["the sources were changed while they were verified; run it again"]
             self.rows.append(Row("L0", "", "sources", 1, 1, what=what))
@@ -120,8 +125,11 @@ class Run(Session):
             for level in steps:
                 if level in self.options.levels:
                     steps[level]()
-            self.program = self.host.program(self.suite.variants[0])
+            programs = [self.host.program(variant) for variant in self.suite.variants]
+            self.program = hashlib.sha256("".join(programs).encode()).hexdigest()
             self._evidence([level for level in EVIDENCE if level in self.options.levels])
+
+    def _conduct(self) -> None:
         if isinstance(self.host, IsolatedHost):
             self.rows.append(self.host.conduct())
 

@@ -64,15 +64,17 @@ class Compare:
     def differs(self, ours: Any, theirs: Any) -> Any:
         """bool, entry by entry: whether two arrays of one shape differ; numpy's or JAX's alike.
 
-        Floats are compared at the width of `ours`: that is the precision claimed. Raises SuiteError
-        where the shapes disagree.
+        Exact floats are compared at the wider of the two widths, so that a narrow one has to hold
+        all that the other does; close ones at the width of `ours`, whose units `ulp` counts. Raises
+        SuiteError where the shapes disagree.
         """
         if ours.shape != theirs.shape:
             raise SuiteError(f"shapes differ: ours {ours.shape}, the reference's {theirs.shape}")
         kinds = [x.dtype.kind for x in (ours, theirs)]
         if "f" not in kinds:
             return _differ_as_integers(ours, theirs)
-        dtype = (ours if kinds[0] == "f" else theirs).dtype
+        floats = [x.dtype for x in (ours, theirs) if x.dtype.kind == "f"]
+        dtype = max(floats, key=lambda d: d.itemsize) if self.kind == "exact" else floats[0]
         ours, theirs = ours.astype(dtype), theirs.astype(dtype)
         a, b = ordered_bits(ours), ordered_bits(theirs)
         if self.kind == "exact":

@@ -161,7 +161,8 @@ BREAKS = {
 def test_what_breaks_does_not_hold(name: str, folder: Path) -> None:
     levels = ["L3"] if name in ("leaves_early", "garbage", "memo") else []
     found = findings(run(name, levels))
-    assert list(found) == [BROKE], found
+    # What still answers is asked how it came to that.
+    assert list(found) == ([BROKE, CONDUCT] if name == "traced" else [BROKE]), found
     assert BREAKS[name] in found[BROKE]
 
 
