@@ -132,7 +132,7 @@ class Lookup:
             compare = self._at_most if place == 0 else self._at_least
         return compare(x, t.constant(place, self._dtype))
 
-    def chosen(self, index: Sequence[Term], cases: Sequence[Term], outside: Term) -> Term:
+    def chosen(self, index: Sequence[Term], cases: Sequence[Term] | Terms, outside: Term) -> Term:
         """The case of the place that `index` points at, in the order of `places`."""
         result = outside
         for place, case in zip(reversed(self.places), reversed(cases), strict=True):
@@ -200,12 +200,14 @@ def _gather(e: Equation) -> list[Terms]:
     shape = cases.shape[1:]
     batch_axes = [axis for axis in range(len(shape)) if axis not in dims.offset_dims]
 
-    def entry(at: tuple[int, ...]) -> Term:
+    columns = cases.reshape(len(cases), -1).T
+
+    def entry(place: int, at: tuple[int, ...]) -> Term:
         index = indices[tuple(at[axis] for axis in batch_axes)]
-        column = entries[cases[(slice(None), *at)]]
+        column = entries[columns[place]]
         return lookup.chosen(list(index), column, fill if fills else column[-1])
 
-    return [t.filled(shape, (entry(at) for at in np.ndindex(shape)))]
+    return [t.filled(shape, itertools.starmap(entry, enumerate(np.ndindex(shape))))]
 
 
 def _fill_value(e: Equation, shape: Sequence[int]) -> Any:
@@ -251,18 +253,17 @@ def _scatter(e: Equation) -> list[Terms]:
     index = list(indices.reshape(-1))
     new = updates.reshape(-1)
 
-    def entry(at: tuple[int, ...]) -> Term:
-        old = operand[at]
-
+    def entry(old: Term, arrivals: np.ndarray) -> Term:
         def becomes(which: int) -> Term:
             if which == 0:
                 return old
             return new[which - 1] if function is None else function(old, new[which - 1])
 
-        column = [becomes(int(which)) for which in cases[(slice(None), *at)]]
+        column = [becomes(int(which)) for which in arrivals]
         return lookup.chosen(index, column, column[-1] if clamp else old)
 
-    return [t.filled(operand.shape, (entry(at) for at in np.ndindex(operand.shape)))]
+    columns = cases.reshape(len(cases), -1).T
+    return [t.filled(operand.shape, map(entry, operand.reshape(-1), columns))]
 
 
 # -- reductions and the like

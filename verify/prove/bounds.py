@@ -15,7 +15,11 @@ import z3
 
 from .terms import Term, both, choose, either, is_constant, number
 
-_DTYPES = {(8, 24): np.dtype(np.float32), (11, 53): np.dtype(np.float64)}
+_DTYPES: dict[tuple[int, int], np.dtype] = {
+    (5, 11): np.dtype(np.float16),
+    (8, 24): np.dtype(np.float32),
+    (11, 53): np.dtype(np.float64),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +46,7 @@ ANYTHING = Bounds(-math.inf, math.inf, nan=True)
 
 def dtype_of(term: Term) -> np.dtype:
     sort = term.sort()
-    return _DTYPES[sort.ebits(), sort.sbits()]
+    return _DTYPES[int(sort.ebits()), int(sort.sbits())]
 
 
 def postorder(term: Term, done: Mapping[int, Any]) -> Iterator[Term]:

@@ -184,7 +184,7 @@ class Layout:
         if name == "action":
             if isinstance(self.space, Discrete):
                 return Between(0, self.space.n - 1)
-            return Between(self.space.low, self.space.high)  # type: ignore[attr-defined]
+            return Between(self.space.low, self.space.high)
         if np.dtype(leaf.dtype).kind == "b" and not name.startswith("params"):
             return Between(False, True)
         return None

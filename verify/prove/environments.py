@@ -1,7 +1,7 @@
 """Whether two environments differ in anything that a user could observe.
 
 That is what `step` returns and says of itself (auto-reset included), the first state, the view and
-the mask. The dice are inputs like any other: whether they fall right is the samplers' test.
+the mask, the dice being inputs like any other; and the dice that a key gives.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -18,7 +19,7 @@ from ..candidate import LocalCandidate
 from ..compare import inputs_of
 from ..record import Recording
 from ..suite import Suite, SuiteError, Variant
-from .domain import Inputs, Layout, named, violations
+from .domain import Between, Inputs, Layout, named, violations
 from .equivalence import SAMPLES, Side, Verdict, equivalent
 
 Make = Callable[[Variant], tuple[Environment, Any]]
@@ -44,7 +45,30 @@ def parts(env: Environment, layout: Layout) -> dict[str, Callable[[Mapping[str, 
     def of_leaves(part: Callable[[dict[str, Any]], Any]) -> Callable[[Mapping[str, Array]], Any]:
         return lambda leaves: part(layout.built(leaves))
 
-    return {name: of_leaves(part) for name, part in observed.items()}
+    def sampler(call: Callable[..., Any], *groups: str) -> Callable[[Mapping[str, Array]], Any]:
+        def sample(leaves: Mapping[str, Array]) -> Any:
+            key = jax.random.wrap_key_data(leaves["key"])
+            x = layout.built(leaves)
+            return call(key, *(x[group] for group in groups))
+
+        return sample
+
+    given = "state", "action", "params"
+    return {name: of_leaves(part) for name, part in observed.items()} | {
+        "sample_reset_draws": sampler(env.sample_reset_draws, "params"),
+        "sample_draws": sampler(env.sample_draws, *given),
+        "sample_step": sampler(env.sample_step, *given),
+    }
+
+
+def _with_key(inputs: Inputs) -> Inputs:
+    shape = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
+    ends = np.iinfo(shape.dtype)
+    return dataclasses.replace(
+        inputs,
+        shapes={**inputs.shapes, "key": shape},
+        ranges={**inputs.ranges, "key": Between(ends.min, ends.max)},
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +104,11 @@ class Prover:
         env, params = self.suite.environment(variant)
         layout = Layout(env, params)
         inputs = self._inputs(variant, layout)
-        return {name: Side(part, inputs) for name, part in parts(env, layout).items()}
+        rolled = _with_key(inputs)
+        return {
+            name: Side(part, rolled if name.startswith("sample") else inputs)
+            for name, part in parts(env, layout).items()
+        }
 
     def compare(self, make: Make, timeout_s: float = 60.0) -> MutantVerdict:
         """The suite's environment against that of `make`, in every variant.
@@ -103,25 +131,29 @@ class Prover:
         env, params = make(self.suite.variants[index])
         found: list[Verdict] = []
         try:
-            layout = Layout(env, params)
-            others = parts(env, layout)
-            for name, original in originals.items():
-                verdict = equivalent(
-                    original, others[name], original.inputs,
-                    timeout_s=timeout_s, seed=self.seed, samples=self.samples,
-                )  # fmt: skip
-                output = ".".join(filter(None, [name, verdict.output]))
-                found.append(dataclasses.replace(verdict, output=output))
-                if verdict.kind == "refuted":
-                    break
-        except (TypeError, ValueError) as error:  # a mutant that cannot even be traced
-            return Verdict("refuted", f"cannot be run: {' '.join(str(error).split())}")
+            made = parts(env, Layout(env, params))
+            others = {name: Side(made[name], originals[name].inputs) for name in originals}
+            changed = [n for n, other in others.items() if not originals[n].same_program(other)]
+        except Exception as error:  # whatever a mutant raises when it is traced
+            what = " ".join(str(error).split())
+            return Verdict("refuted", f"cannot be run: {type(error).__name__}: {what}")
+        for name in changed:
+            verdict = equivalent(
+                originals[name], others[name], originals[name].inputs,
+                timeout_s=timeout_s, seed=self.seed, samples=self.samples,
+            )  # fmt: skip
+            output = ".".join(filter(None, [name, verdict.output]))
+            found.append(dataclasses.replace(verdict, output=output))
+            if verdict.kind == "refuted":
+                break
         return _together(found)
 
 
 def _together(found: list[Verdict]) -> Verdict:
     """Of all parts of an environment: the refuted one, else the open ones, else how the hardest
     was shown."""
+    if not found:
+        return Verdict("proved", "the same program")
     order = ("proved", "enumerated", "open", "refuted")
     decides = max(found, key=lambda v: (order.index(v.kind), v.questions, v.points))
     opens = [f"{v.output}: {v.reason}" for v in found if v.kind == "open"]
@@ -170,7 +202,7 @@ def domain_violations(suite: Suite, variant: Variant, recording: Recording) -> l
         first, _ = candidate.restored(recording.at(0))
         free, _ = candidate.traced(first, recording.at(0), inputs_of(recording))
         make = jax.vmap(jax.vmap(suite.state, in_axes=(0, None)), in_axes=(0, None))
-        states = make({k: v[:-1] for k, v in before.items()}, candidate.program.params)
+        states = make({k: jnp.asarray(v[:-1]) for k, v in before.items()}, candidate.program.params)
         found = []
         for some in (states, free):
             trees = {**given, "state": some}

@@ -59,9 +59,8 @@ def _evaluate(
     known: dict[Any, Terms] = {}
 
     def read(v: Any) -> Terms:
-        if isinstance(v, core.Literal):
-            return t.constants(np.asarray(v.val, v.aval.dtype))
-        return known[v]
+        literal = isinstance(v, core.Literal)
+        return t.constants(np.asarray(v.val, v.aval.dtype)) if literal else known[v]
 
     known.update(zip(jaxpr.constvars, constants, strict=True))
     known.update(zip(jaxpr.invars, inputs, strict=True))

@@ -80,7 +80,7 @@ def prove_rewrite(
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:
-    inputs = verdict.inputs
+    inputs: Any = verdict.inputs
     return dataclasses.asdict(verdict) | {
         "inputs": inputs and {k: [str(v.dtype), v.tolist()] for k, v in _arrays(inputs).items()}
     }

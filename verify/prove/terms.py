@@ -24,7 +24,11 @@ Terms = np.ndarray
 """An array of terms, dtype object, of the shape that the JAX array has."""
 
 RNE = z3.RNE()
-_FLOAT_SORTS = {np.dtype(np.float32): z3.Float32(), np.dtype(np.float64): z3.Float64()}
+_FLOAT_SORTS = {
+    np.dtype(np.float16): z3.Float16(),  # to convert from and to, and no more
+    np.dtype(np.float32): z3.Float32(),
+    np.dtype(np.float64): z3.Float64(),
+}
 
 
 class Unsupported(Exception):
@@ -98,7 +102,7 @@ _FP_SPECIAL = {
 }
 
 
-def number(term: Term, dtype: np.dtype) -> np.generic:
+def number(term: Term, dtype: np.dtype) -> Any:
     """The number that a constant term stands for."""
     if dtype.kind == "b":
         return np.bool_(z3.is_true(term))
@@ -298,7 +302,7 @@ OPERATIONS: Mapping[str, Mapping[str, Callable[..., Term]]] = {
 def operation(name: str, dtype: np.dtype) -> Callable[..., Term] | None:
     """The function of terms that the primitive `name` is for operands of `dtype`, if it is one."""
     function = OPERATIONS.get(dtype.kind, {}).get(name)
-    if function is None:
+    if function is None or dtype == np.float16:
         return None
 
     def apply(*operands: Term) -> Term:
@@ -327,6 +331,8 @@ def converted(x: Term, old: np.dtype, new: np.dtype) -> Term:
     wanted = sort(new)
     if old == new:
         return x
+    if np.float16 in (old, new) and {old.kind, new.kind} != {"f"}:
+        raise Unsupported(f"a conversion from {old} to {new}")
     if new.kind == "b":
         return folded(negated(is_zero(x)) if old.kind == "f" else x != 0)
     if old.kind == "b":

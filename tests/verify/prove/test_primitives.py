@@ -320,6 +320,8 @@ def test_control_flow() -> None:
             "random",
         ),
         (lambda x: x.astype(jnp.bfloat16), "bfloat16"),
+        (lambda x: x.astype(jnp.float16), "float16"),
+        (lambda x: x.astype(jnp.float32).astype(jnp.float16) + 1, "add"),
         (lambda x: jnp.zeros(3, jnp.int32).at[jnp.stack([x, x])].set(1), "more than one index"),
         (lambda x: lax.dynamic_slice(jnp.zeros(20_000), (x,), (1,)), "20000 places"),
         (lambda x: lax.fori_loop(0, 10**6, lambda i, c: c + 1, x), "trips"),
