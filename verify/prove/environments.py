@@ -1,7 +1,8 @@
 """Whether two environments differ in anything that a user could observe.
 
 That is what `step` returns and says of itself (auto-reset included), the first state, the view and
-the mask, the dice being inputs like any other; and the dice that a key gives.
+the mask, the dice being inputs like any other; the dice that a key gives; and what is declared: the
+default parameters and the bounds of the spaces.
 """
 
 import dataclasses
@@ -35,7 +36,12 @@ def parts(env: Environment, layout: Layout) -> dict[str, Callable[[Mapping[str, 
         taken = x["state"], x["action"], x["draws"], x["reset_draws"], x["params"]
         return dict(zip(names, env.step_with_draws(*taken), strict=True))
 
+    spaces = (vars(space(layout.params)) for space in (env.action_space, env.observation_space))
+    bounds = [{k: s[k] for k in ("n", "low", "high") if k in s} for s in spaces]
+    declared = env.default_params, layout.params, bounds  # not traced: spaces compute on the host
+
     observed: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "declared": lambda x: declared,
         "initial": lambda x: env.initial(x["reset_draws"], x["params"]),
         "observe": lambda x: env.observe(x["state"], x["params"]),
         "legal_actions": lambda x: env.legal_actions(x["state"], x["params"]),

@@ -38,8 +38,10 @@ def keep(
     nothing is kept. make: the mutant's environment; name: what the test calls it.
     Raises ReferenceUnavailable.
     """
-    if suite.place is None or verdict.inputs is None:
-        return Kept(None, "the suite cannot place a state: Suite.place")
+    if verdict.inputs is None:
+        return Kept(None, f"no inputs to start from: {verdict.reason}")
+    if suite.place is None:
+        return Kept(None, "the suite cannot place a state: declare Suite.place")
     with jax.enable_x64(variant.x64):
         env, params = suite.environment(variant)
         layout = Layout(env, params)

@@ -1,6 +1,7 @@
 """Rewrites of envs/pong: correct ones are proved, others refuted, and these become tests."""
 
 import contextlib
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,6 +148,34 @@ def test_an_equivalent_mutant_is_proved() -> None:
 
     verdict = Prover(DISCRETE).compare(mutant("move_agent", move_agent), timeout_s=30).verdict
     assert verdict.kind == "proved", verdict.reason
+
+
+def test_numbers_and_dice_are_compared_too() -> None:
+    def make(variant: Any) -> Any:
+        env, params = SUITE.environment(variant)
+        return env, params.replace(width=params.width + 1)
+
+    assert Prover(DISCRETE).compare(make).verdict.output == "declared.1.width"
+
+    def swapped(variant: Any) -> Any:
+        env, params = SUITE.environment(variant)
+        sample_step, env = env.sample_step, copy.copy(env)
+        env.sample_step = lambda *given: sample_step(*given)[::-1]
+        return env, params
+
+    found = Prover(DISCRETE).compare(swapped).verdict
+    assert found.kind == "refuted" and found.output.startswith("sample_step")
+
+
+def test_the_same_environment_costs_nothing() -> None:
+    found = Prover(SUITE).compare(SUITE.environment)
+    assert (found.verdict.kind, found.verdict.reason) == ("proved", "the same program")
+    assert found.verdict.points == 0
+
+
+def test_a_mutant_that_cannot_be_traced_is_refuted() -> None:
+    found = Prover(DISCRETE).compare(mutant("move_ball", lambda state: state.ball_z)).verdict
+    assert found.kind == "refuted" and "AttributeError" in found.reason
 
 
 @pytest.mark.reference
