@@ -46,7 +46,7 @@ class Lockstep:
         self.suite = instrumented.suite
         with self.suite.reference(variant, 1) as reference:
             self.sites = reference.draw_sites
-        self._compiled: Compiled | None = None
+        self._compiled: dict[tuple[int, ...], Compiled] = {}
 
     def killed(
         self, batch: Batch, log: Log, *, free: bool = False, resets: bool = False
@@ -58,16 +58,21 @@ class Lockstep:
         """
         batch = {**batch, "resets": np.bool_(resets), "resynchronised": np.bool_(not free)}
         with jax.enable_x64(self.variant.x64):
-            if self._compiled is None:
-                self._compiled = Compiled(self.instrumented, self.differs, (batch,), log)
-            return self._compiled.killed(batch, transitions=int(batch["counted"].sum()))
+            shape = batch["counted"].shape
+            if shape not in self._compiled:
+                self._compiled[shape] = Compiled(self.instrumented, self.differs, (batch,), log)
+            transitions = int(batch["counted"].sum())
+            return self._compiled[shape].killed(batch, transitions=transitions)
 
     # -- recordings
 
     def policies(self, names: Sequence[str]) -> Batch:
         """One batch of all these policies, from their resets on."""
-        share = -(-self.num_envs // len(names))
-        parts = [self.batch(*self.recorded(name, share)) for name in names]
+        share, rest = divmod(self.num_envs, len(names))
+        sizes = [max(1, share + (i < rest)) for i in range(len(names))]
+        parts = [
+            self.batch(*self.recorded(name, size)) for name, size in zip(names, sizes, strict=True)
+        ]
         return _joined(parts, self.num_envs)
 
     def recorded(self, policy: str, num_envs: int) -> tuple[Outcome, DrawLog, Recording]:

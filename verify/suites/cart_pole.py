@@ -28,6 +28,7 @@ from ..floats import Budget, FloatPlan
 from ..suite import Field, Policy, Property, Suite, Transition, Variant, ignored
 from .cart_pole_coverage import COVERAGE
 from .cart_pole_scenarios import EULER, SCENARIOS, SEMI_IMPLICIT, SUTTON_BARTO
+from .cart_pole_transfer import PLAN
 
 if TYPE_CHECKING:
     from ...envs.cart_pole import Draws, Params, State
@@ -229,8 +230,10 @@ def suite() -> Suite:
         properties=properties,
         coverage=COVERAGE,
         floats=FLOATS,
+        transfer=PLAN,
         targets=(
             "simlift.envs.cart_pole.dynamics",
+            "simlift.envs.cart_pole.draws",
             "simlift.envs.cart_pole.env",
             "simlift.envs.cart_pole.observe",
         ),
