@@ -112,10 +112,15 @@ def _scan(e: Equation) -> list[Terms]:
     p = e.params
     if p["length"] > MAX_TRIPS:
         raise e.unsupported(f"{p['length']} trips, at most {MAX_TRIPS} are unrolled")
-    num_consts, num_carry = p["num_consts"], p["num_carry"]
+    # Told by their axes, since versions of JAX name them differently: what is scanned over and what
+    # is stacked have one more than in the body.
+    body = p["jaxpr"].jaxpr
+    columns_from = sum(x.ndim == v.aval.ndim for x, v in zip(e.operands, body.invars, strict=True))
+    num_carry = sum(x.ndim == v.aval.ndim for x, v in zip(e.results, body.outvars, strict=True))
+    num_consts = columns_from - num_carry
     constants = e.operands[:num_consts]
-    carry = e.operands[num_consts : num_consts + num_carry]
-    columns = e.operands[num_consts + num_carry :]
+    carry = e.operands[num_consts:columns_from]
+    columns = e.operands[columns_from:]
     order = range(p["length"])
     rows: list[list[Terms]] = []
     for i in reversed(order) if p["reverse"] else order:
