@@ -58,6 +58,7 @@ class Compiled:
     ) -> None:
         started = time.perf_counter()
         self.instrumented, self.check, self.log = instrumented, check, log
+        self.misfits: set[int] = set()
         jaxpr, state = self._settled(arguments)
         log.reached |= state.reached
         log.applied |= state.applied
@@ -91,17 +92,27 @@ class Compiled:
         return set(numbers[seen].tolist())
 
     def values(self, *arguments: Any, transitions: int) -> tuple[np.ndarray, Any]:
-        """(numbers [M], what the check gives for each, leaves [M, ...]); 0 is the original."""
+        """(numbers [M], what the check gives for each, leaves [M, ...]); 0 is the original.
+
+        A mutant that gives arrays of other shapes is none of them, but one of `misfits`.
+        """
         started = time.perf_counter()
         count = len(self.numbers)
         rows = [
             leaf[:count]
             for leaf in jax.device_get(self._every(self.padded, jax.tree.leaves(arguments)))
         ]
-        for alone in self._alone.values():
-            more = jax.tree.leaves(jax.device_get(alone(*arguments)))
-            rows = [np.concatenate([a, b[None]]) for a, b in zip(rows, more, strict=True)]
-        numbers = np.asarray([*self.numbers, *self._alone], np.int32)
+        fitting = []
+        for number, alone in self._alone.items():
+            more = jax.device_get(alone(*arguments))
+            shapes = [np.shape(x) for x in jax.tree.leaves(more)]
+            if jax.tree.structure(more) != self._structure or shapes != [x.shape[1:] for x in rows]:
+                self.misfits.add(number)
+                continue
+            fitting.append(number)
+            leaves = jax.tree.leaves(more)
+            rows = [np.concatenate([a, b[None]]) for a, b in zip(rows, leaves, strict=True)]
+        numbers = np.asarray([*self.numbers, *fitting], np.int32)
         self.log.run_seconds += time.perf_counter() - started
         self.log.transitions += transitions
         self.log.mutant_transitions += transitions * (len(numbers) - 1)

@@ -93,7 +93,7 @@ def measured(
         with jax.enable_x64(variant.x64):
             compiled = Compiled(instrumented, of_one, (), log)
             numbers, values = compiled.values(transitions=transitions)
-        return compiled.judged(numbers, np.asarray(judge(values), bool))
+        return compiled.judged(numbers, np.asarray(judge(values), bool)) | compiled.misfits
 
     return kill
 
