@@ -297,6 +297,96 @@ class Bench:
 
 
 @dataclasses.dataclass(frozen=True)
+class Transfer:
+    """Train policies on both sides, play each on both, and test whether the returns are equivalent.
+
+    Example: simlift transfer pong --seed 1
+    """
+
+    env: Environment
+    """An environment whose suite says what to train, or module:attribute."""
+    seed: int = 0
+    """Of training and playing."""
+    seeds: int | None = None
+    """Policies trained on each side, instead of the plan's."""
+    episodes: int | None = None
+    """Pairs of episodes, instead of the plan's."""
+    total_steps: int | None = None
+    """Environment steps of each training run, instead of the plan's."""
+    alpha: float = 0.05
+    """Of each test."""
+    early_stop: bool = False
+    """Stop playing as soon as the bets have declared equivalence."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+    def run(self, screen: Screen) -> int:
+        """Train, play, and show each comparison with its power."""
+        from .verify.transfer import TransferOptions, transfer
+
+        options = TransferOptions(
+            seeds=self.seeds,
+            episodes=self.episodes,
+            total_steps=self.total_steps,
+            alpha=self.alpha,
+            early_stop=self.early_stop,
+        )
+        with screen.progress() as progress:
+            result = transfer(get_suite(self.env), self.seed, options, progress)
+        if not screen.as_json:
+            show_transfer(screen.console, result)
+        return screen.finish(result, result["holds"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Prove:
+    """Prove that a rewritten function of an environment computes what the old one does, or show
+    inputs for which it does not.
+
+    Example: simlift prove pong dynamics move_opponent faster.py:move_opponent
+    """
+
+    env: Environment
+    """An environment whose suite declares a domain, or module:attribute."""
+    module: Annotated[str, tyro.conf.Positional]
+    """Module of the environment that holds the function, e.g. dynamics."""
+    old: Annotated[str, tyro.conf.Positional]
+    """The function as it is: its name, or path.py:function."""
+    new: Annotated[str, tyro.conf.Positional]
+    """What is to take its place: path.py:function, path.py, or a function of the module."""
+    range: tuple[str, ...] = ()
+    """name=low:high[:dtype] of arguments that the domain does not know."""
+    variant: tuple[str, ...] = ()
+    """Variants to prove it for; all of the suite's, unless named."""
+    timeout: float = 60.0
+    """Seconds for the solver, each variant."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+    def run(self, screen: Screen) -> int:
+        """Prove, and show the verdict of each variant."""
+        from .verify.prove.rewrite import prove_rewrite
+
+        result = prove_rewrite(
+            get_suite(self.env),
+            self.module,
+            self.old,
+            self.new,
+            ranges=self.range,
+            variants=self.variant,
+            timeout_s=self.timeout,
+        )
+        if not screen.as_json:
+            for row in result["variants"]:
+                line = f"{row['variant']}: {row['kind']} in {row['seconds']:.1f} s, {row['reason']}"
+                screen.console.print(line, markup=False)
+                for name, (dtype, value) in (row["inputs"] or {}).items():
+                    screen.console.print(f"  {name} = {value} ({dtype})", markup=False)
+        code = screen.finish(result, bool(result["holds"]))
+        return CANNOT if result["holds"] is None else code
+
+
+@dataclasses.dataclass(frozen=True)
 class Certificate:
     """Show what a certificate says, or check that it still stands.
 
@@ -348,6 +438,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "replay": Replay,
     "train": Train,
     "bench": Bench,
+    "transfer": Transfer,
+    "prove": Prove,
     "certificate": Certificate,
 }
 
@@ -404,6 +496,39 @@ def show_verification(console: Console, result: dict[str, Any]) -> None:
     for key in ("report", "certificate"):
         if key in result:
             console.print(f"{key}: {result[key]}", soft_wrap=True)
+
+
+def show_transfer(console: Console, result: dict[str, Any]) -> None:
+    """Each comparison: the gap, what was tested against, and what would have been seen."""
+    columns = (
+        "axis",
+        "comparison",
+        "n",
+        "gap",
+        "bounds",
+        "margin",
+        "power",
+        "seen from",
+        "verdict",
+    )
+    table = Table(*columns)
+    for row in result["rows"]:
+        verdict = "equivalent" if row["equivalent"] else "not shown"
+        table.add_row(
+            *(row["axis"], row["what"], str(row["n"]), f"{row['gap']:.3g}"),
+            *(f"{row['low']:.3g} .. {row['high']:.3g}", f"{row['margin']:.3g}"),
+            *(f"{row['power']:.3f}", f"{row['smallest_gap']:.3g}"),
+            verdict if row["counts"] else f"({verdict}; for comparison)",
+        )
+    console.print(table)
+    console.print(
+        f"{result['env']}, {result['variant']}: trained policies earn {result['trained']:.4g}, "
+        f"random ones {result['random']:.4g}; margins are parts of that span"
+    )
+    at = result["bets"]["declared_at"]
+    told = f"declare equivalence after {at} pairs" if at else "do not declare equivalence"
+    console.print(f"the bets, which may be looked at after every pair, {told}")
+    console.print("transfers" if result["holds"] else "does not transfer, or too little was played")
 
 
 def show_training(console: Console, result: dict[str, Any]) -> None:

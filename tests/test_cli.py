@@ -73,6 +73,9 @@ def test_a_misspelt_flag_is_told_and_exits_with_2(capsys: pytest.CaptureFixture[
         (["bench", "pung"], "there is no benchmark for 'pung'"),
         (["bench", "pong", "--batch", "1k"], "not a list of integers"),
         (["replay", "nowhere.json"], "there is no tape at nowhere.json"),
+        (["transfer", "pung"], "there is no suite for 'pung'"),
+        (["transfer", "pong", "--alpha", "2"], "alpha=2"),
+        (["prove", "pong", "dynamics", "nothing", "x.py"], "has no function 'nothing'"),
         (["certificate", "check", "nowhere.json"], "there is no certificate at nowhere.json"),
     ],
 )
@@ -159,6 +162,34 @@ def test_verify_that_does_not_hold_exits_with_1(
 
     assert cli.main(["replay", story["tape"], "--json"]) == cli.FAILS
     assert json.loads(capsys.readouterr().out)["mismatches"] == 1
+
+
+BOUNCES = """
+import jax.numpy as jnp
+
+def bounce_off_walls(state, params):
+    inside = (state.ball_y >= 0) & (state.ball_y + params.ball_height <= params.height)
+    return state.replace(ball_vy=jnp.where(inside, state.ball_vy, -state.ball_vy))
+
+def late(state, params):
+    inside = (state.ball_y >= -1) & (state.ball_y + params.ball_height <= params.height)
+    return state.replace(ball_vy=jnp.where(inside, state.ball_vy, -state.ball_vy))
+"""
+
+
+@pytest.mark.reference
+def test_prove_tells_a_rewrite_from_a_fault(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "bounces.py"
+    path.write_text(BOUNCES)
+    command = ["prove", "pong", "dynamics", "bounce_off_walls"]
+    which = ["--variant", "discrete", "--json"]
+    assert cli.main([*command, str(path), *which]) == cli.HOLDS
+    assert json.loads(capsys.readouterr().out)["variants"][0]["kind"] in ("proved", "enumerated")
+    assert cli.main([*command, f"{path}:late", *which]) == cli.FAILS
+    (row,) = json.loads(capsys.readouterr().out)["variants"]
+    assert row["kind"] == "refuted" and -1 <= row["inputs"]["state.ball_y"][1] < 0
 
 
 OWN_SUITE = """

@@ -236,6 +236,7 @@ def suite() -> Suite:
             "simlift.envs.cart_pole.draws",
             "simlift.envs.cart_pole.env",
             "simlift.envs.cart_pole.observe",
+            "simlift.envs.cart_pole.state",
         ),
         reference_name=NAME,
         reference_version=installed_version() or f"not installed ({RANGE})",

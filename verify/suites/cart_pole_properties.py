@@ -155,6 +155,14 @@ def episodes_start_near_the_middle(env: Environment, params: Params, uniform: Ar
     return jnp.all(spread & (jnp.abs(numbers) <= 0.05)) & fresh
 
 
+def draws_fill_all_their_bits(env: Environment, params: Params, seed: Array) -> Array:
+    """Coarser numbers would be as uniform to any test of their distribution."""
+    keys = jax.random.split(jax.random.key(seed), 8)
+    start = jax.vmap(env.sample_reset_draws, in_axes=(0, None))(keys, params).start
+    narrow = jnp.float16 if start.dtype == jnp.float32 else jnp.float32
+    return jnp.any(start != start.astype(narrow).astype(start.dtype))
+
+
 def rounding_guard_changes_nothing(env: Environment, params: Params, product: Array) -> Array:
     bits = (jax.lax.bitcast_convert_type(x, jnp.int32) for x in (rounded(product), product))
     return next(bits) == next(bits)
@@ -189,6 +197,7 @@ PROPERTIES = (
     _property(time_runs_out_after_500_steps, "is_truncated", cases),
     _property(any_action_but_1_pushes_left, "push", any_actions),
     _property(episodes_start_near_the_middle, "start", starts),
+    _property(draws_fill_all_their_bits, "draws", st.integers(0, 2**31 - 1).map(np.int32)),
     _property(rounding_guard_changes_nothing, "rounded", floats(-1e30, 1e30)),
     _property(views_are_the_state_in_the_declared_space, "observe", states),
 )

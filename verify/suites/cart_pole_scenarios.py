@@ -13,6 +13,7 @@ from .pong_scenarios import after
 
 EULER = Variant("euler", x64=True)
 SEMI_IMPLICIT = Variant("semi-implicit", {"kinematics_integrator": "semi-implicit euler"}, x64=True)
+LONG = Variant("a long time limit", parameters={"max_episode_steps": 100_000}, x64=True)
 SUTTON_BARTO = Variant("sutton-barto", {"sutton_barto_reward": True}, x64=True)
 
 LEFT, RIGHT = 0, 1
@@ -61,6 +62,13 @@ SCENARIOS = (
         {**REST, "elapsed_steps": LAST},
         [LEFT, RIGHT],
         after(0, truncated=True, terminated=False, reward=1, elapsed_steps=0),
+    ),
+    Scenario(
+        "steps_are_counted_past_16_bits",
+        LONG,
+        {**REST, "elapsed_steps": 40_000},
+        [LEFT, RIGHT],
+        after(0, truncated=False, terminated=False, elapsed_steps=40_001),
     ),
     Scenario(
         "time_runs_out_in_the_step_of_the_fall",

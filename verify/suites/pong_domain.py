@@ -11,7 +11,7 @@ LONGEST = 2**30  # steps; tick and n_bounces would wrap around after twice as ma
 
 
 def domain(env: Any, params: Any) -> Domain:
-    """Of one configuration. The ball's position is that after a step, where a point leaves it as it was."""
+    """Of one configuration. The ball is where a step left it: a point leaves it as it was."""
     speed_x, speed_y = float(params.ball_initial_speed_x), float(params.ball_max_speed_y)
     paddle = Between(float(params.min_paddle_y), float(params.max_paddle_y))
     points = Between(0, int(params.max_score) - 1)
