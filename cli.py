@@ -323,6 +323,7 @@ class Transfer:
     def run(self, screen: Screen) -> int:
         """Train, play, and show each comparison with its power."""
         from .verify.transfer import TransferOptions, transfer
+        from .verify.transfer.level import planned
 
         options = TransferOptions(
             seeds=self.seeds,
@@ -331,8 +332,10 @@ class Transfer:
             alpha=self.alpha,
             early_stop=self.early_stop,
         )
+        suite = get_suite(self.env)
+        planned(suite, options)  # says what is wrong before anything is shown
         with screen.progress() as progress:
-            result = transfer(get_suite(self.env), self.seed, options, progress)
+            result = transfer(suite, self.seed, options, progress)
         if not screen.as_json:
             show_transfer(screen.console, result)
         return screen.finish(result, result["holds"])
