@@ -65,6 +65,11 @@ class Host(Protocol):
         process: 0 or 1, so that two levels can be gathered at the same time.
         """
 
+    def prove(
+        self, numbers: Sequence[int], seed: int, progress: Progress, process: int
+    ) -> dict[int, tuple[str, str]]:
+        """What mutants are that survived every level, see strength.py; process: as above."""
+
     def policy(self, kind: str, seed: int) -> tuple[dict[str, Any], Fields]:
         """A policy that was trained on our side, see hunters.py."""
 
@@ -149,6 +154,13 @@ class LocalHost:
         self, level: str, seed: int, progress: Progress, process: int = 0
     ) -> dict[str, Any] | None:
         return gather(level, self.suite, seed, progress)
+
+    def prove(
+        self, numbers: Sequence[int], seed: int, progress: Progress, process: int = 0
+    ) -> dict[int, tuple[str, str]]:
+        from . import strength
+
+        return strength.prove(self.suite, numbers, seed, progress)
 
     def policy(self, kind: str, seed: int) -> tuple[dict[str, Any], Fields]:
         from . import hunters  # all of training, which no other answer needs

@@ -185,6 +185,17 @@ class IsolatedHost:
         asked = (self._even, self._odd)[process].ask(head, progress=progress)
         return asked.result()[0]["evidence"]
 
+    def prove(
+        self, numbers: Sequence[int], seed: int, progress: Progress, process: int
+    ) -> dict[int, tuple[str, str]]:
+        head = {"do": "prove", "numbers": list(numbers), "seed": seed}
+        asked = (self._even, self._odd)[process].ask(head, progress=progress)
+        told = asked.result()[0]["verdicts"]
+        try:
+            return {int(n): (str(status), str(reason)) for n, status, reason in told}
+        except (TypeError, ValueError) as error:
+            raise CandidateError("its process answers 'prove' with no verdicts") from error
+
     def policy(self, kind: str, seed: int) -> tuple[dict[str, Any], Fields]:
         answer, weights = self._even.ask({"do": "policy", "kind": kind, "seed": seed}).result()
         return answer["about"], weights

@@ -219,9 +219,26 @@ class Run(Session):
         with ThreadPoolExecutor(2 if self.options.isolated else 1) as threads:
             first, second = threads.map(gather, range(2))
         results = {**first, **second}
+        if (matrix := results.get("mutants")) is not None:
+            results["mutants"] = self._proved(matrix)
         for level in levels:
             if (found := results[level]) is not None:
                 self._gathered(level, found)
+
+    def _proved(self, matrix: dict[str, Any]) -> dict[str, Any]:
+        """What no level killed, put to the prover in both processes."""
+        from .strength import concluded
+
+        started = time.perf_counter()
+        shares = [matrix["survivors"][first::2] for first in range(2)]
+
+        def prove(process: int) -> dict[int, tuple[str, str]]:
+            return self.host.prove(shares[process], self.seed, self.progress, process)
+
+        with ThreadPoolExecutor(2 if self.options.isolated else 1) as threads:
+            first, second = threads.map(prove, range(2))
+        seconds = matrix["seconds"] + time.perf_counter() - started
+        return {**concluded(matrix, {**first, **second}), "seconds": seconds}
 
     def _coverage(self) -> None:
         """What of the reference was reached by transitions that the judge compared."""

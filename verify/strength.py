@@ -8,7 +8,7 @@ open with the reason.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -35,9 +35,8 @@ L4_SHARE = 2
 def measure(suite: Suite, seed: int, progress: Progress) -> dict[str, Any] | None:
     """The evidence of level "mutants"; None where the suite names no modules to mutate.
 
-    As `mutants.matrix` and `with_verdicts`, statuses being killed, proved, enumerated or open;
-    by_status, by_operator; open: what is open, a row each; transfer_margin: how coarse L4 is here.
-    holds: nothing is open. Raises ReferenceUnavailable, and ImportError without z3.
+    As `mutants.matrix`, survivors not yet put to the prover, and `concluded`; transfer_margin: how
+    coarse L4 is here. Raises ReferenceUnavailable.
     """
     if not suite.targets:
         return None
@@ -46,27 +45,40 @@ def measure(suite: Suite, seed: int, progress: Progress) -> dict[str, Any] | Non
     if suite.transfer is not None:
         progress("mutants, training for L4", 0.0)
         columns["L4"], margin = _transfer(suite, seed)
+    found = matrix(instrument(suite.name), seed=seed, columns=columns, progress=progress)
+    return concluded({**found, "transfer_margin": margin}, {})
+
+
+def prove(
+    suite: Suite, numbers: Sequence[int], seed: int, progress: Progress
+) -> dict[int, tuple[str, str]]:
+    """What these survivors are: number -> (status, reason). Raises ImportError without z3.
+
+    Nothing is said of any where the suite declares no domain.
+    """
+    if suite.domain is None:
+        return {}
     instrumented = instrument(suite.name)
-    found = matrix(
-        instrumented,
+
+    def mutated(number: int) -> Any:
+        return lambda variant: instrumented.environment(variant, number)
+
+    proofs = prove_mutants(
+        suite,
+        {number: mutated(number) for number in numbers},
+        timeout_s=PROOF_TIMEOUT_S,
         seed=seed,
-        columns=columns,
-        progress=lambda what, done: progress(what, 0.1 + 0.6 * done),
+        progress=progress,
     )
-    verdicts = {}
-    if suite.domain is not None:
+    return {number: _verdict(proof) for number, proof in proofs.items()}
 
-        def mutated(number: int) -> Any:
-            return lambda variant: instrumented.environment(variant, number)
 
-        proofs = prove_mutants(
-            suite,
-            {number: mutated(number) for number in found["survivors"]},
-            timeout_s=PROOF_TIMEOUT_S,
-            seed=seed,
-            progress=lambda what, done: progress(what, 0.7 + 0.3 * done),
-        )
-        verdicts = {number: _verdict(proof) for number, proof in proofs.items()}
+def concluded(found: Mapping[str, Any], verdicts: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
+    """The matrix with the verdicts on survivors.
+
+    Statuses are killed, proved, enumerated and open; by_status and by_operator count them; holds:
+    nothing is open; count: of the mutants; what: a line for each open one.
+    """
     found = with_verdicts(found, verdicts)
     rows = found["mutants"]
     opened = [row for row in rows if row["status"] == "open"]
@@ -79,7 +91,6 @@ def measure(suite: Suite, seed: int, progress: Progress) -> dict[str, Any] | Non
         ],
         "by_status": dict(Counter(row["status"] for row in rows)),
         "by_operator": _by_operator(rows),
-        "transfer_margin": margin,
     }
 
 

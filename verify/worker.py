@@ -47,6 +47,9 @@ class Server:
         variant = Variant(**head["variant"]) if "variant" in head else None
         if operation == "evidence":
             return {"evidence": self.host.evidence(head["level"], head["seed"], progress)}, {}
+        if operation == "prove":
+            told = self.host.prove(head["numbers"], head["seed"], progress)
+            return {"verdicts": [[n, *verdict] for n, verdict in told.items()]}, {}
         if operation == "policy":
             about, weights = self.host.policy(head["kind"], head["seed"])
             return {"about": about}, weights

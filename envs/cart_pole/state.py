@@ -6,8 +6,6 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from flax import struct
@@ -32,13 +30,9 @@ class Config:
             )
 
 
-def _number(value: float) -> Any:
-    """A float [] that is `value` by default, in the float type of when Params is made."""
-    return struct.field(default_factory=_typed(value))
-
-
-def _typed(value: float) -> Callable[[], Array]:
-    return lambda: jnp.asarray(value, jnp.result_type(float))
+def _number(value: float) -> Array:
+    """A float [] in the float type of when Params is made."""
+    return jnp.asarray(value, jnp.result_type(float))
 
 
 class Params(struct.PyTreeNode, kw_only=True):
@@ -48,16 +42,20 @@ class Params(struct.PyTreeNode, kw_only=True):
     are numbers of their own, and masscart itself enters no equation.
     """
 
-    gravity: Array = _number(9.8)
-    masscart: Array = _number(1.0)
-    masspole: Array = _number(0.1)
-    total_mass: Array = _number(0.1 + 1.0)  # masspole + masscart
-    length: Array = _number(0.5)  # half the pole's
-    polemass_length: Array = _number(0.1 * 0.5)  # masspole * length
-    force_mag: Array = _number(10.0)
-    tau: Array = _number(0.02)  # of one step
-    theta_threshold_radians: Array = _number(12 * 2 * math.pi / 360)
-    x_threshold: Array = _number(2.4)
+    gravity: Array = struct.field(default_factory=lambda: _number(9.8))
+    masscart: Array = struct.field(default_factory=lambda: _number(1.0))
+    masspole: Array = struct.field(default_factory=lambda: _number(0.1))
+    # masspole + masscart
+    total_mass: Array = struct.field(default_factory=lambda: _number(0.1 + 1.0))
+    length: Array = struct.field(default_factory=lambda: _number(0.5))  # half the pole's
+    # masspole * length
+    polemass_length: Array = struct.field(default_factory=lambda: _number(0.1 * 0.5))
+    force_mag: Array = struct.field(default_factory=lambda: _number(10.0))
+    tau: Array = struct.field(default_factory=lambda: _number(0.02))  # of one step
+    theta_threshold_radians: Array = struct.field(
+        default_factory=lambda: _number(12 * 2 * math.pi / 360)
+    )
+    x_threshold: Array = struct.field(default_factory=lambda: _number(2.4))
     max_episode_steps: Array = struct.field(default_factory=lambda: jnp.int32(500))
 
 
