@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import hypothesis
@@ -66,7 +67,7 @@ class Host(Protocol):
         """
 
     def prove(
-        self, numbers: Sequence[int], seed: int, progress: Progress, process: int
+        self, numbers: Sequence[int], seed: int, bank: Path, progress: Progress, process: int
     ) -> dict[int, tuple[str, str]]:
         """What mutants are that survived every level, see strength.py; process: as above."""
 
@@ -156,11 +157,11 @@ class LocalHost:
         return gather(level, self.suite, seed, progress)
 
     def prove(
-        self, numbers: Sequence[int], seed: int, progress: Progress, process: int = 0
+        self, numbers: Sequence[int], seed: int, bank: Path, progress: Progress, process: int = 0
     ) -> dict[int, tuple[str, str]]:
         from . import strength
 
-        return strength.prove(self.suite, numbers, seed, progress)
+        return strength.prove(self.suite, numbers, seed, bank, progress)
 
     def policy(self, kind: str, seed: int) -> tuple[dict[str, Any], Fields]:
         from . import hunters  # all of training, which no other answer needs

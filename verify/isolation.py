@@ -186,9 +186,9 @@ class IsolatedHost:
         return asked.result()[0]["evidence"]
 
     def prove(
-        self, numbers: Sequence[int], seed: int, progress: Progress, process: int
+        self, numbers: Sequence[int], seed: int, bank: Path, progress: Progress, process: int
     ) -> dict[int, tuple[str, str]]:
-        head = {"do": "prove", "numbers": list(numbers), "seed": seed}
+        head = {"do": "prove", "numbers": list(numbers), "seed": seed, "bank": str(bank)}
         asked = (self._even, self._odd)[process].ask(head, progress=progress)
         told = asked.result()[0]["verdicts"]
         try:

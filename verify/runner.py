@@ -233,7 +233,8 @@ class Run(Session):
         shares = [matrix["survivors"][first::2] for first in range(2)]
 
         def prove(process: int) -> dict[int, tuple[str, str]]:
-            return self.host.prove(shares[process], self.seed, self.progress, process)
+            bank = self.options.bank
+            return self.host.prove(shares[process], self.seed, bank, self.progress, process)
 
         with ThreadPoolExecutor(2 if self.options.isolated else 1) as threads:
             first, second = threads.map(prove, range(2))

@@ -9,6 +9,7 @@ open with the reason.
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,7 +17,8 @@ import jax
 from .draws import consumed
 from .evidence import Progress
 from .mutants import Killer, instrument, matrix, measured, with_verdicts
-from .prove.environments import prove_mutants
+from .prove.environments import MutantVerdict, prove_mutants
+from .prove.tapes import keep
 from .record import record_policy
 from .samplers import SamplerKiller, gather
 from .suite import Suite, Variant, derive_seed
@@ -50,10 +52,11 @@ def measure(suite: Suite, seed: int, progress: Progress) -> dict[str, Any] | Non
 
 
 def prove(
-    suite: Suite, numbers: Sequence[int], seed: int, progress: Progress
+    suite: Suite, numbers: Sequence[int], seed: int, bank: Path, progress: Progress
 ) -> dict[int, tuple[str, str]]:
     """What these survivors are: number -> (status, reason). Raises ImportError without z3.
 
+    A refuted one is killed by the tape that the refutation becomes, which is kept in `bank`.
     Nothing is said of any where the suite declares no domain.
     """
     if suite.domain is None:
@@ -70,7 +73,9 @@ def prove(
         seed=seed,
         progress=progress,
     )
-    return {number: _verdict(proof) for number, proof in proofs.items()}
+    return {
+        number: _verdict(suite, proof, mutated(number), bank) for number, proof in proofs.items()
+    }
 
 
 def concluded(found: Mapping[str, Any], verdicts: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
@@ -94,15 +99,18 @@ def concluded(found: Mapping[str, Any], verdicts: Mapping[int, tuple[str, str]])
     }
 
 
-def _verdict(proof: Any) -> tuple[str, str]:
-    """What becomes of a survivor: a refuted one is open until a level sees the difference."""
+def _verdict(suite: Suite, proof: MutantVerdict, make: Any, bank: Path) -> tuple[str, str]:
+    """What becomes of a survivor: a refuted one is open unless the reference shows it as well."""
     verdict = proof.verdict
     if verdict.kind == "refuted":
+        kept = keep(suite, proof.variant, verdict, make, "refuted mutant", bank)
+        if kept.path is not None:
+            return "killed", f"by the tape that the refutation became: {kept.path.name}"
         leaves = verdict.inputs or {}
         shown = {name: x.tolist() for name, x in leaves.items() if not name.startswith("params")}
         return "open", (
             f"differs in {verdict.output or 'running'} of variant {proof.variant.name!r}: "
-            f"{verdict.reason} {shown}"
+            f"{verdict.reason} {shown}; no tape: {kept.reason}"
         )
     return verdict.kind, verdict.reason
 

@@ -48,7 +48,8 @@ class Server:
         if operation == "evidence":
             return {"evidence": self.host.evidence(head["level"], head["seed"], progress)}, {}
         if operation == "prove":
-            told = self.host.prove(head["numbers"], head["seed"], progress)
+            bank = Path(head["bank"])
+            told = self.host.prove(head["numbers"], head["seed"], bank, progress)
             return {"verdicts": [[n, *verdict] for n, verdict in told.items()]}, {}
         if operation == "policy":
             about, weights = self.host.policy(head["kind"], head["seed"])

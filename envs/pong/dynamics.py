@@ -33,10 +33,13 @@ def rounded(product: Array, bound: Array) -> Array:
 
 
 def direction(action: Array, continuous: bool) -> Array:
-    """The paddle's direction, float32 [] in [-1, 1]. Any discrete action but 1 and 2 stays, as
-    upstream."""
+    """The paddle's direction, float32 []. Any discrete action but 1 and 2 stays, as upstream.
+
+    A continuous one beyond [-1, 1] counts as the end of that: `rounded` holds every product with it
+    to what it is there.
+    """
     if continuous:
-        return jnp.clip(action, -1.0, 1.0)
+        return action
     return (action == 1).astype(jnp.float32) - (action == 2).astype(jnp.float32)
 
 

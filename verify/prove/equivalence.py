@@ -280,7 +280,7 @@ def _solved(a: Side, b: Side, inputs: Inputs, points: Leaves, timeout_s: float) 
         for x, y in zip(left.reshape(-1), right.reshape(-1), strict=True)
     ]
     # Small ones first: they are cheap to refute, and once proved they are parts of others.
-    pairs.sort(key=lambda pair: solver.size(pair[1]) + solver.size(pair[2]))
+    pairs.sort(key=lambda pair: solver.depth(pair[1]) + solver.depth(pair[2]))
     opens: dict[str, str] = {}
     for name, x, y in pairs:
         answer = comparison.compare(x, y)

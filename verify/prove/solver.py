@@ -96,9 +96,9 @@ class Unknowns:
         return values
 
 
-def size(term: Term) -> int:
-    """The number of different subterms."""
-    return sum(1 for _ in postorder(term, {}))
+def depth(term: Term) -> int:
+    """The longest way down to a leaf."""
+    return z3.Z3_get_depth(term.ctx_ref(), term.as_ast())
 
 
 def _declared(x: Term, declared: Any, ends: tuple[Any, Any], dtype: np.dtype) -> Term:
