@@ -179,9 +179,15 @@ def test_a_game_ends_when_either_side_has_21(place: Any, scores: Any, ends: bool
     assert int(after.score_l) + int(after.score_r) == sum(scores) + 1
 
 
-def test_continuous_directions_are_clipped() -> None:
-    for given, used in ((0.25, 0.25), (3.0, 1.0), (-7.0, -1.0)):
-        assert dynamics.direction(jnp.float32(given), continuous=True) == used
+def test_continuous_directions_beyond_the_ends_are_the_ends() -> None:
+    env = Pong(continuous=True)
+    for start in (state(), state(**NEAR_RIGHT)):  # the paddle moves; it also spins the ball
+        for given, used in ((3.0, 1.0), (-7.0, -1.0)):
+            after, as_end = (
+                env.transition(start, jnp.float32(action), HEADS, PARAMS)[0]
+                for action in (given, used)
+            )
+            assert after == as_end != start
 
 
 def test_unknown_discrete_actions_stay() -> None:
