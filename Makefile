@@ -39,7 +39,7 @@ apt = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help demo test lint notebooks wheel bench-gpu figures verify-long clean chromium torch
+.PHONY: help demo test lint notebooks wheel bench-gpu figures verify-long certificates clean chromium torch
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,11 @@ figures: $(INSTALLED)  ## write README's tables from notebooks/results
 verify-long: $(INSTALLED)  ## ten million compared transitions of Pong, and the slow tests
 	$(SIMLIFT) verify pong --episodes 2000 --seed 12345 --out build/verify-long
 	$(PY) -m pytest -n auto --dist worksteal -m slow
+
+certificates: $(INSTALLED)  ## verify everything at every level, into verify/certificates
+	for env in pong cart_pole; do \
+	    $(SIMLIFT) verify $$env --level all --out build/certificates/$$env && \
+	    cp build/certificates/$$env/certificate.json verify/certificates/$$env.json; done
 
 clean:  ## remove everything that these commands made
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,66 @@
+"""The level "mutants" as a whole: what becomes of survivors, and the certificates that ship."""
+
+from typing import Any
+
+import pytest
+
+from simlift.verify import certificate
+from simlift.verify.strength import concluded
+from simlift.verify.suites import get_suite, list_suites
+
+
+def row(number: int, status: str, operator: str = "constant") -> dict[str, Any]:
+    return {
+        "id": number,
+        "module": "dynamics",
+        "line": 7,
+        "change": f"{number} -> {number + 1}",
+        "operator": operator,
+        "status": status,
+        "reason": "no level sees a difference" if status == "open" else "",
+    }
+
+
+FOUND = {
+    "mutants": [row(1, "killed"), row(2, "open"), row(3, "open", "comparison"), row(4, "killed")],
+    "survivors": [2, 3],
+    "killed": 2,
+    "score": 0.5,
+}
+
+
+def test_survivors_that_nobody_judged_are_open() -> None:
+    told = concluded(FOUND, {})
+    assert not told["holds"] and told["count"] == 4
+    assert told["by_status"] == {"killed": 2, "open": 2}
+    assert told["what"][0] == "dynamics:7 2 -> 3: no level sees a difference"
+
+
+def test_proved_and_killed_survivors_leave_nothing_open() -> None:
+    told = concluded(FOUND, {2: ("proved", "z3"), 3: ("killed", "by the tape of its refutation")})
+    assert told["holds"] and told["what"] == [] and told["survivors"] == []
+    assert told["by_status"] == {"killed": 3, "proved": 1}
+    assert told["by_operator"] == {
+        "comparison": {"killed": 1},
+        "constant": {"killed": 2, "proved": 1},
+    }
+
+
+def test_one_that_stays_open_is_told_with_its_reason() -> None:
+    told = concluded(FOUND, {2: ("enumerated", "all inputs tried"), 3: ("open", "out of time")})
+    assert not told["holds"]
+    assert told["what"] == ["dynamics:7 3 -> 4: out of time"]
+
+
+@pytest.mark.parametrize("name", list_suites())
+def test_every_environment_ships_a_certificate_of_itself(name: str) -> None:
+    """Of the sources as they are. `make certificates` makes them anew."""
+    made = certificate.read(certificate.FOLDER / f"{name}.json")
+    predicate = made["predicate"]
+    assert predicate["holds"] and predicate["isolated"] and predicate["seed_drawn"]
+    assert predicate["claim"]["class"] == "E3"
+    mutants = predicate["evidence"]["mutants"]
+    assert mutants["holds"] and mutants["count"] >= 150
+    assert predicate["evidence"]["coverage"]["holds"] and predicate["evidence"]["L4"]["holds"]
+    changed = {entry["what"] for entry in certificate.stale(made, get_suite(name))}
+    assert "the environment's sources" not in changed
