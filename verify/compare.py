@@ -152,4 +152,4 @@ def inputs_of(recording: Recording) -> dict[str, Any]:
 
 def _any(x: np.ndarray, axes: int) -> np.ndarray:
     """Whether anything past the first `axes` axes is true."""
-    return x.any(tuple(range(axes, x.ndim))) if x.ndim > axes else x
+    return np.asarray(x.any(tuple(range(axes, x.ndim)))) if x.ndim > axes else x

@@ -242,5 +242,7 @@ def test_a_version_that_nobody_read_is_refused(
 
 def test_without_gymnasium_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference, "installed_version", lambda: None)
-    with pytest.raises(ReferenceUnavailable, match=r"needs gymnasium: pip install 'simlift\[evidence"):
+    with pytest.raises(
+        ReferenceUnavailable, match=r"needs gymnasium: pip install 'simlift\[evidence"
+    ):
         VectorCartPole(1)

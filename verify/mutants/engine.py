@@ -104,13 +104,12 @@ class Compiled:
         ]
         fitting = []
         for number, alone in self._alone.items():
-            more = jax.device_get(alone(*arguments))
-            shapes = [np.shape(x) for x in jax.tree.leaves(more)]
-            if jax.tree.structure(more) != self._structure or shapes != [x.shape[1:] for x in rows]:
+            leaves, structure = jax.tree.flatten(jax.device_get(alone(*arguments)))
+            shapes = [np.shape(x) for x in leaves]
+            if structure != self._structure or shapes != [x.shape[1:] for x in rows]:
                 self.misfits.add(number)
                 continue
             fitting.append(number)
-            leaves = jax.tree.leaves(more)
             rows = [np.concatenate([a, b[None]]) for a, b in zip(rows, leaves, strict=True)]
         numbers = np.asarray([*self.numbers, *fitting], np.int32)
         self.log.run_seconds += time.perf_counter() - started
@@ -146,7 +145,7 @@ class Compiled:
 
         make = jax.make_jaxpr(chosen, return_shape=True)
         jaxpr, shapes = make(jnp.int32(0), *arguments)
-        self._structure = jax.tree.structure(shapes)
+        self._structure: jax.tree_util.PyTreeDef = jax.tree.structure(shapes)
         return jaxpr, state
 
     def _culprit(self, excluded: frozenset[int], arguments: Sequence[Any]) -> tuple[int, str]:
