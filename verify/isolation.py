@@ -6,6 +6,7 @@ one starts), and whole episodes are asked before the steps in between are shown.
 numbers (wire.py); the judge never loads the candidate.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -115,6 +116,8 @@ class _Process:
         return lines[-1][:500] if lines else "it said nothing"
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):  # wakes whoever waits for an answer
+            self._line.shutdown(socket.SHUT_RDWR)
         self._queue.shutdown(cancel_futures=True)
         self._line.close()
         try:

@@ -5,8 +5,9 @@ import dataclasses
 import functools
 import hashlib
 import secrets
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from ..references.fetch import cache_dir
 from .compare import Comparison, Difference
 from .evidence import EVIDENCE, Progress
-from .host import CandidateError, Row
+from .host import CandidateError, Host, Row
 from .isolation import IsolatedHost, sources
 from .record import Recording, record_tape
 from .rollouts import play_policies, play_targeted
@@ -33,6 +34,9 @@ from .session import (
 )
 from .suite import Suite, Variant, derive_seed
 from .tape import load
+
+Found = dict[str, dict[str, Any] | None]
+"""level -> its evidence."""
 
 SEED_BITS = 53  # what every JSON reader takes for an integer
 
@@ -120,14 +124,45 @@ class Run(Session):
             TARGETED: functools.partial(play_targeted, self),
             COVERAGE: self._coverage,
         }
-        if self._steps_fit():
-            self._regressions()
+        if not self._steps_fit():
+            return
+        self._regressions()
+        evidence = [level for level in EVIDENCE if level in self.options.levels]
+        with self._beside(evidence) as gathered:
             for level in steps:
                 if level in self.options.levels:
                     steps[level]()
             programs = [self.host.program(variant) for variant in self.suite.variants]
             self.program = hashlib.sha256("".join(programs).encode()).hexdigest()
-            self._evidence([level for level in EVIDENCE if level in self.options.levels])
+            found = gathered()
+        for level in evidence:
+            if (told := found[level]) is not None:
+                self._gathered(level, told)
+
+    @contextlib.contextmanager
+    def _beside(self, levels: Sequence[str]) -> Iterator[Callable[[], Found]]:
+        """Gathers evidence while the levels run, in processes that the judge asks nothing else;
+        where nothing is isolated, when its result is asked for."""
+        if not (levels and self.options.isolated):
+            yield lambda: self._evidence(self.host, levels, self.progress)
+            return
+        waiting = threading.Event()
+
+        def progress(what: str, done: float) -> None:
+            if waiting.is_set():
+                self.progress(what, done)
+
+        def gathered() -> Found:
+            waiting.set()
+            return running.result()
+
+        with (
+            ThreadPoolExecutor(1) as thread,
+            IsolatedHost(self.suite, [self.options.bank, cache_dir()]) as host,
+        ):
+            running = thread.submit(self._evidence, host, levels, progress)
+            yield gathered
+            self.rows.append(host.conduct())
 
     def _conduct(self) -> None:
         if isinstance(self.host, IsolatedHost):
@@ -205,41 +240,34 @@ class Run(Session):
                 row.what = ["the reference did not do what the scenario is about"]
             row.seconds = time.perf_counter() - started
 
-    def _evidence(self, levels: Sequence[str]) -> None:
-        """Mutants in one process of the candidate, everything else in the other."""
+    def _evidence(self, host: Host, levels: Sequence[str], progress: Progress) -> Found:
+        """Mutants in one process of the candidate, everything else in the other; then what no level
+        killed, put to the prover in both."""
         shares = [[level for level in levels if (level == "mutants") == first] for first in (1, 0)]
 
-        def gather(process: int) -> dict[str, dict[str, Any] | None]:
-            found = {}
+        def gather(process: int) -> Found:
+            found: Found = {}
             for level in shares[process]:
-                self.progress(level, 0.0)
-                found[level] = self.host.evidence(level, self.seed, self.progress, process)
+                progress(level, 0.0)
+                found[level] = host.evidence(level, self.seed, progress, process)
             return found
+
+        def prove(process: int, numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
+            return host.prove(numbers, self.seed, self.options.bank, progress, process)
 
         with ThreadPoolExecutor(2 if self.options.isolated else 1) as threads:
             first, second = threads.map(gather, range(2))
-        results = {**first, **second}
-        if (matrix := results.get("mutants")) is not None:
-            results["mutants"] = self._proved(matrix)
-        for level in levels:
-            if (found := results[level]) is not None:
-                self._gathered(level, found)
+            results = {**first, **second}
+            if (matrix := results.get("mutants")) is not None:
+                started = time.perf_counter()
+                survivors = [matrix["survivors"][i::2] for i in range(2)]
+                ours, theirs = threads.map(prove, range(2), survivors)
+                seconds = matrix["seconds"] + time.perf_counter() - started
+                from .strength import concluded
 
-    def _proved(self, matrix: dict[str, Any]) -> dict[str, Any]:
-        """What no level killed, put to the prover in both processes."""
-        from .strength import concluded
-
-        started = time.perf_counter()
-        shares = [matrix["survivors"][first::2] for first in range(2)]
-
-        def prove(process: int) -> dict[int, tuple[str, str]]:
-            bank = self.options.bank
-            return self.host.prove(shares[process], self.seed, bank, self.progress, process)
-
-        with ThreadPoolExecutor(2 if self.options.isolated else 1) as threads:
-            first, second = threads.map(prove, range(2))
-        seconds = matrix["seconds"] + time.perf_counter() - started
-        return {**concluded(matrix, {**first, **second}), "seconds": seconds}
+                told = concluded(matrix, {**ours, **theirs})
+                results["mutants"] = {**told, "seconds": seconds}
+        return results
 
     def _coverage(self) -> None:
         """What of the reference was reached by transitions that the judge compared."""
