@@ -49,11 +49,13 @@ def start(serve: Array, params: Params) -> State:
     serve: int32 [], 0 or 1.
     """
     score = jnp.zeros((), jnp.int16)
-    return serve_ball(serve, score, score, params)
+    return serve_ball(serve == 1, score, score, params)
 
 
-def serve_ball(serve: Array, score_l: Array, score_r: Array, params: Params) -> State:
-    """Paddles centred, ball at a fifth of the court flying right.  upstream: reset_round"""
+def serve_ball(flat: Array, score_l: Array, score_r: Array, params: Params) -> State:
+    """Paddles centred, ball at a fifth of the court flying right, level or down.  upstream:
+    reset_round
+    """
     paddle_y = params.height / 2 - params.paddle_height / 2
     return State(
         paddle_yl=paddle_y,
@@ -61,7 +63,7 @@ def serve_ball(serve: Array, score_l: Array, score_r: Array, params: Params) -> 
         ball_x=params.width / 5,
         ball_y=params.height / 2 - params.ball_height / 2,
         ball_vx=params.ball_initial_speed_x,
-        ball_vy=(serve - 1).astype(jnp.float32) * params.ball_initial_speed_y,
+        ball_vy=jnp.where(flat, jnp.float32(0), -params.ball_initial_speed_y),
         score_l=score_l,
         score_r=score_r,
         tick=jnp.zeros((), jnp.int32),
@@ -72,9 +74,7 @@ def serve_ball(serve: Array, score_l: Array, score_r: Array, params: Params) -> 
 
 def deliver_serve(state: State, params: Params) -> State:
     """Serve the ball if the last step ended in a point."""
-    served = serve_ball(
-        (state.serve == Serve.FLAT).astype(jnp.int32), state.score_l, state.score_r, params
-    )
+    served = serve_ball(state.serve == Serve.FLAT, state.score_l, state.score_r, params)
     return jax.tree.map(lambda a, b: jnp.where(state.serve != Serve.NONE, a, b), served, state)
 
 

@@ -194,6 +194,11 @@ def _integer_pow(e: Equation) -> list[Terms]:
     return [entrywise(lambda x: functools.reduce(multiply, [x] * power), e.operands[0])]
 
 
+def _words(e: Equation) -> list[Terms]:
+    """A random key is the words that it is made of."""
+    return [e.operands[0]]
+
+
 RULES: Mapping[str, Rule] = {
     **arrays.RULES,
     "bitcast_convert_type": _bitcast,
@@ -201,6 +206,9 @@ RULES: Mapping[str, Rule] = {
     "cond": _cond,
     "convert_element_type": _convert,
     "integer_pow": _integer_pow,
+    "random_bits": arrays.opaque,
+    "random_unwrap": _words,
+    "random_wrap": _words,
     "round": _round,
     "scan": _scan,
     "select_n": _select_n,
