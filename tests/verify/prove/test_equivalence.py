@@ -263,3 +263,21 @@ def test_one_of_and_arrays() -> None:
         lambda x: jnp.abs(x["v"][x["i"]]), lambda x: jnp.full((), 10, jnp.float32), inputs
     )
     assert (verdict.kind, verdict.points) == ("enumerated", 2**3 * 3)
+
+
+KEYS = Inputs(
+    shapes={"key": jax.ShapeDtypeStruct((2,), np.uint32)},
+    ranges={"key": Between(0, 2**32 - 1)},
+)
+
+
+def coin(x: Any, last: Any = lambda bits: bits & 1) -> Any:
+    bits = jax.random.bits(jax.random.wrap_key_data(x["key"]), (), jnp.uint32)
+    return last(bits).astype(jnp.int32)
+
+
+def test_what_a_sampler_makes_of_its_random_words_is_compared() -> None:
+    assert equivalent(coin, lambda x: coin(x, lambda bits: bits % 2), KEYS).kind == "proved"
+    verdict = equivalent(coin, lambda x: coin(x, lambda bits: bits >> 31), KEYS)
+    assert verdict.kind == "refuted"
+    assert confirmed(verdict, coin, lambda x: coin(x, lambda bits: bits >> 31))

@@ -46,11 +46,11 @@ REWRITES = [
      "    return state.replace(ball_vy=jnp.where(outside, -state.ball_vy, state.ball_vy))", False),
     ("direction", "return jnp.where(action == 1, 1.0, jnp.where(action == 2, -1.0, 0.0))", True),
     ("direction", "return (1 - action).astype(jnp.float32)", False),
-    ("deliver_serve", "flat = (state.serve > Serve.DOWN).astype(jnp.int32)\n"
+    ("deliver_serve", "flat = state.serve > Serve.DOWN\n"
      "    served = serve_ball(flat, state.score_l, state.score_r, params)\n"
      "    due = state.serve > Serve.NONE\n"
      "    return jax.tree.map(lambda a, b: jnp.where(due, a, b), served, state)", True),
-    ("deliver_serve", "served = serve_ball(state.serve.astype(jnp.int32) - 1,"
+    ("deliver_serve", "served = serve_ball(state.serve == Serve.FLAT,"
      " state.score_r, state.score_l, params)\n"
      "    due = state.serve > Serve.NONE\n"
      "    return jax.tree.map(lambda a, b: jnp.where(due, a, b), served, state)", False),
