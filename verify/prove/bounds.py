@@ -278,4 +278,6 @@ def _decision(term: Term, operands: list[Bounds | None]) -> bool | None:
     rule = _DECISIONS.get(term.decl().kind())
     if rule is None or any(x is None for x in operands):
         return None
+    if term.decl().kind() == z3.Z3_OP_FPA_EQ and term.arg(0).eq(term.arg(1)):
+        return None if operands[0] is None or operands[0].nan else True
     return rule(*operands)

@@ -119,14 +119,14 @@ class Prover:
     def compare(self, make: Make, timeout_s: float = 60.0) -> MutantVerdict:
         """The suite's environment against that of `make`, in every variant.
 
-        timeout_s: for z3, each part of an environment. A refutation in one variant decides; else
-        what is open; else, since all is proved or enumerated, the variant that took most.
+        timeout_s: for z3, each part of an environment. The first variant in which it is refuted or
+        stays open decides; else, since all is proved or enumerated, the one that took most.
         """
         rows: list[tuple[Verdict, Variant]] = []
         for index, variant in enumerate(self.suite.variants):
             with jax.enable_x64(variant.x64):
                 rows.append((self._compared(index, make, timeout_s), variant))
-            if rows[-1][0].kind == "refuted":
+            if not rows[-1][0].holds:
                 break
         order = ("proved", "enumerated", "open", "refuted")
         verdict, variant = max(rows, key=lambda row: (order.index(row[0].kind), row[0].questions))

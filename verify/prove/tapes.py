@@ -10,13 +10,15 @@ import numpy as np
 
 from ...envs.files import write_atomically
 from ..compare import Comparison
+from ..record import record_policy
 from ..story import TEST
-from ..suite import Suite, Variant
+from ..suite import Suite, Variant, derive_seed
 from ..tape import Player, Tape, save
 from .domain import Layout
 from .environments import Make
 from .equivalence import Verdict
 
+ALONE_STEPS = 512
 STREAMS = 64
 """Games that are tried, each with random numbers of its own: the refutation may need some."""
 
@@ -82,6 +84,20 @@ def keep(
         TEST.format(identity=tape.identity, file=path.name, suite=suite.name, **tape.found),
     )
     return Kept(path, "")
+
+
+def differs_alone(suite: Suite, variant: Variant, make: Make, seed: int = 0) -> bool:
+    """Whether a mutant, compiled by itself, differs from the reference over recorded play.
+
+    For what is equal in IEEE 754 and rounds differently once compiled. Raises ReferenceUnavailable.
+    """
+    name, policy = next(iter(suite.policies(variant).items()))
+    with suite.reference(variant, STREAMS) as reference:
+        played = record_policy(suite, reference, policy, derive_seed(seed, name), ALONE_STEPS, 1)
+        *_, recording = next(played)
+    with jax.enable_x64(variant.x64):
+        mutated = dataclasses.replace(suite, environment=make, **_converted(suite, variant, make))
+        return Comparison.local(mutated, variant).resynchronised(recording).count > 0
 
 
 def _starts(player: Player, placed: Mapping[str, Any]) -> dict[str, np.ndarray]:
