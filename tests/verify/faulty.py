@@ -372,7 +372,7 @@ FAULTS = (
             (
                 "dynamics.py",
                 "    step = jnp.clip(gap, -params.paddle_speed, params.paddle_speed)",
-                "    tired = state.tick > 150\n"
+                "    tired = (state.tick > 150) & (state.tick < 10_000)\n"
                 "    speed = params.paddle_speed - tired.astype(jnp.float32)\n"
                 "    step = jnp.clip(gap, -speed, speed)",
             )

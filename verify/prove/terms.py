@@ -301,6 +301,8 @@ OPERATIONS: Mapping[str, Mapping[str, Callable[..., Term]]] = {
 
 def operation(name: str, dtype: np.dtype) -> Callable[..., Term] | None:
     """The function of terms that the primitive `name` is for operands of `dtype`, if it is one."""
+    if not isinstance(dtype, np.dtype):  # a random key
+        return None
     function = OPERATIONS.get(dtype.kind, {}).get(name)
     if function is None or dtype == np.float16:
         return None
