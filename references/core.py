@@ -162,3 +162,46 @@ class VectorReference(_Closing, abc.ABC):
         """Feed these draws to the next call, which raises TapeError unless it consumes exactly
         these."""
         raise TapeError(f"{self.name} draws from its own generator only; compare by seed instead")
+
+
+class SingleReference(Reference):
+    """The one instance of a batch of one: for upstreams that are driven in batches."""
+
+    def __init__(self, vector: VectorReference) -> None:
+        self._vector = vector
+        self.name, self.version = vector.name, vector.version
+        self.draw_sites, self.draw_bounds = vector.draw_sites, vector.draw_bounds
+
+    def reset(self, seed: int) -> Outcome:
+        return _first(self._vector.reset(seed))
+
+    def step(self, action: Any) -> Outcome:
+        return _first(self._vector.step(np.asarray(action)[None]))
+
+    def draws(self) -> list[Draw]:
+        log = self._vector.draws()
+        return [
+            Draw(site=self.draw_sites[site], bound=self.draw_bounds[site], value=int(value))
+            for site, value in zip(log.site[0], log.value[0, : log.count[0]], strict=False)
+        ]
+
+    def force(self, draws: Sequence[Draw]) -> None:
+        width = max(1, len(draws))
+        site, value = np.zeros((1, width), np.int16), np.zeros((1, width), np.int64)
+        site[0, : len(draws)] = [self.draw_sites.index(draw.site) for draw in draws]
+        value[0, : len(draws)] = [draw.value for draw in draws]
+        self._vector.force(DrawLog(count=np.array([len(draws)], np.int32), site=site, value=value))
+
+    def snapshot(self) -> Snapshot:
+        return {name: value[0] for name, value in self._vector.snapshot().items()}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self._vector.restore({name: np.asarray(value)[None] for name, value in snapshot.items()})
+
+    def close(self) -> None:
+        self._vector.close()
+
+
+def _first(outcome: Outcome) -> Outcome:
+    values = {f.name: getattr(outcome, f.name) for f in dataclasses.fields(outcome)}
+    return Outcome(**{k: None if v is None else v[0] for k, v in values.items()})  # type: ignore[arg-type]

@@ -9,18 +9,16 @@ import importlib.util
 import operator
 import re
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core import (
-    Draw,
     DrawLog,
     Outcome,
-    Reference,
     ReferenceUnavailable,
+    SingleReference,
     Snapshot,
     TapeError,
     VectorReference,
@@ -293,7 +291,7 @@ class VectorCartPole(VectorReference):
         return tape
 
 
-class CartPoleReference(Reference):
+class CartPoleReference(SingleReference):
     """One CartPole-v1, made with the same keywords; it resets itself."""
 
     name = NAME
@@ -302,43 +300,4 @@ class CartPoleReference(Reference):
     auto_reset = True
 
     def __init__(self, **parameters: Any) -> None:
-        self._vector = VectorCartPole(1, **parameters)
-        self.version = self._vector.version
-
-    def reset(self, seed: int) -> Outcome:
-        return _first(self._vector.reset(seed))
-
-    def step(self, action: Any) -> Outcome:
-        return _first(self._vector.step(np.asarray(action)[None]))
-
-    def draws(self) -> list[Draw]:
-        log = self._vector.draws()
-        return [
-            Draw(site="start", bound=DRAW_BOUND, value=int(value))
-            for value in log.value[0, : log.count[0]]
-        ]
-
-    def force(self, draws: Sequence[Draw]) -> None:
-        value = np.array([[draw.value for draw in draws]], np.int64)
-        count = np.array([len(draws)], np.int32)
-        self._vector.force(DrawLog(count=count, site=np.zeros_like(value, np.int16), value=value))
-
-    def snapshot(self) -> Snapshot:
-        return {name: value[0] for name, value in self._vector.snapshot().items()}
-
-    def restore(self, snapshot: Snapshot) -> None:
-        self._vector.restore({name: np.asarray(value)[None] for name, value in snapshot.items()})
-
-    def close(self) -> None:
-        self._vector.close()
-
-
-def _first(outcome: Outcome) -> Outcome:
-    final = outcome.final_observation
-    return Outcome(
-        observation=outcome.observation[0],
-        reward=outcome.reward[0],
-        terminated=outcome.terminated[0],
-        truncated=outcome.truncated[0],
-        final_observation=None if final is None else final[0],
-    )
+        super().__init__(VectorCartPole(1, **parameters))

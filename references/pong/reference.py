@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..core import (
-    Draw,
     DrawLog,
     Outcome,
-    Reference,
     ReferenceUnavailable,
+    SingleReference,
     Snapshot,
     TapeError,
     VectorReference,
@@ -250,53 +249,14 @@ class VectorPong(VectorReference):
         )
 
 
-class PongReference(Reference):
+class PongReference(SingleReference):
     """One upstream Pong."""
 
     name = VectorPong.name
     version = VectorPong.version
 
     def __init__(self, **parameters: Any) -> None:
-        self._vector = VectorPong(1, **parameters)
-
-    def reset(self, seed: int) -> Outcome:
-        return _first(self._vector.reset(seed))
-
-    def step(self, action: Any) -> Outcome:
-        return _first(self._vector.step(np.asarray(action)[None]))
-
-    def draws(self) -> list[Draw]:
-        log = self._vector.draws()
-        return [
-            Draw(site="serve", bound=RAND_BOUND, value=int(value))
-            for value in log.value[0, : log.count[0]]
-        ]
-
-    def force(self, draws: Sequence[Draw]) -> None:
-        values = np.zeros((1, max(1, len(draws))), np.int64)
-        values[0, : len(draws)] = [draw.value for draw in draws]
-        self._vector.force(
-            DrawLog(
-                count=np.array([len(draws)], np.int32),
-                site=np.zeros_like(values, np.int16),
-                value=values,
-            )
-        )
-
-    def snapshot(self) -> Snapshot:
-        return {name: value[0] for name, value in self._vector.snapshot().items()}
-
-    def restore(self, snapshot: Snapshot) -> None:
-        self._vector.restore({name: np.asarray(value)[None] for name, value in snapshot.items()})
-
-
-def _first(outcome: Outcome) -> Outcome:
-    return Outcome(
-        observation=outcome.observation[0],
-        reward=outcome.reward[0],
-        terminated=outcome.terminated[0],
-        truncated=outcome.truncated[0],
-    )
+        super().__init__(VectorPong(1, **parameters))
 
 
 def random_play(
