@@ -144,6 +144,13 @@ class Variant:
     """Whether our side runs with 64-bit types switched on."""
 
 
+def configured(env: Environment, variant: Variant) -> tuple[Environment, Any]:
+    """(env, its default Params with the variant's `parameters` in their place and dtype)."""
+    defaults = env.default_params
+    changed = {k: jnp.asarray(v, getattr(defaults, k).dtype) for k, v in variant.parameters.items()}
+    return env, defaults.replace(**changed)
+
+
 Policy = Callable[[np.random.Generator, Outcome, Snapshot], np.ndarray]
 """(generator, last outcome [B], last snapshot [B]) -> actions [B]."""
 

@@ -25,7 +25,7 @@ from ...references.cart_pole.reference import (
 )
 from ...references.core import DrawLog, Outcome, Snapshot
 from ..floats import Budget, FloatPlan
-from ..suite import Field, Policy, Property, Suite, Transition, Variant, ignored
+from ..suite import Field, Policy, Property, Suite, Transition, Variant, configured, ignored
 from .cart_pole_coverage import COVERAGE
 from .cart_pole_scenarios import EULER, SCENARIOS, SEMI_IMPLICIT, SUTTON_BARTO
 from .cart_pole_transfer import PLAN
@@ -81,10 +81,7 @@ FLOATS = FloatPlan(
 def environment(variant: Variant) -> tuple[Environment, Any]:
     from ...envs.cart_pole import CartPole
 
-    env = CartPole(**variant.config)
-    defaults = env.default_params
-    changed = {k: jnp.asarray(v, getattr(defaults, k).dtype) for k, v in variant.parameters.items()}
-    return env, defaults.replace(**changed)
+    return configured(CartPole(**variant.config), variant)
 
 
 def reference(variant: Variant, num_envs: int) -> VectorCartPole:

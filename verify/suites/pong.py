@@ -10,7 +10,7 @@ from jax import Array
 
 from ...references.core import DrawLog, Outcome, Snapshot
 from ...references.pong import VectorPong
-from ..suite import Field, Policy, Property, Suite, Transition, Variant, ignored
+from ..suite import Field, Policy, Property, Suite, Transition, Variant, configured, ignored
 from .pong_coverage import COVERAGE, content
 from .pong_domain import domain, place
 from .pong_scenarios import SCENARIOS
@@ -44,10 +44,7 @@ VARIANTS = (
 def environment(variant: Variant) -> tuple[Any, Any]:
     from ...envs.pong import Pong
 
-    env = Pong(**variant.config)
-    defaults = env.default_params
-    changed = {k: jnp.asarray(v, getattr(defaults, k).dtype) for k, v in variant.parameters.items()}
-    return env, defaults.replace(**changed)
+    return configured(Pong(**variant.config), variant)
 
 
 def reference(variant: Variant, num_envs: int) -> VectorPong:
