@@ -107,7 +107,8 @@ def sample(
     """Our draws in the recorded contexts, each `repeats` times: m = n * repeats.
 
     Pure and without a host, so that it can be vmapped over mutants. The sources: sample_draws;
-    sample_reset_draws; sample_step's two halves, as `step` takes them, at the contexts of a step.
+    sample_reset_draws, at least as often; sample_step's two halves, as `step` takes them, at the
+    contexts of a step.
     """
     samples: Samples = {}
     key_step, key_reset, key_both = jax.random.split(key, 3)
@@ -128,7 +129,7 @@ def sample(
         )
         samples["sample_step"] = _columns(draws)
         samples["sample_step, reset"] = _columns(reset_draws)
-    if size := len(contexts.action[RESET]):
+    if size := max(size, len(contexts.action[RESET])):
         keys = jax.random.split(key_reset, size * repeats)
         draws = jax.vmap(env.sample_reset_draws, (0, None))(keys, params)
         samples["sample_reset_draws"] = _columns(draws)
@@ -275,7 +276,7 @@ def judge(contexts: Contexts, samples: Samples) -> list[dict[str, Any]]:
         theirs, due, sites = (getattr(contexts, f)[kind] for f in ("theirs", "due", "site"))
         known = [column for column in theirs if column in columns and due[column].any()]
         for column in known:
-            here = _where(due[column], columns[column], kind == RESET and "step" in source)
+            here = _where(due[column], columns[column], kind == RESET)
             ours = np.asarray(columns[column])[here]
             recorded = theirs[column][due[column]]
             add(source, sites[column], column, compare(recorded, ours))
@@ -284,7 +285,7 @@ def judge(contexts: Contexts, samples: Samples) -> list[dict[str, Any]]:
         for a, b in itertools.islice(itertools.pairwise(known), MAX_PAIRS):
             both = due[a] & due[b]
             if both.any():
-                here = _where(both, columns[a], kind == RESET and "step" in source)
+                here = _where(both, columns[a], kind == RESET)
                 recorded = np.stack([theirs[a][both], theirs[b][both]], 1)
                 ours = np.stack([np.asarray(columns[c])[here] for c in (a, b)], 1)
                 add(source, sites[a], f"{a}, {b}", joint(recorded, ours))
@@ -293,6 +294,11 @@ def judge(contexts: Contexts, samples: Samples) -> list[dict[str, Any]]:
         for a, b in itertools.islice(itertools.product(step, reset), MAX_PAIRS):
             test = independent(np.asarray(step[a]), np.asarray(reset[b]), "step and reset")
             add("sample_step", contexts.site[STEP][a], f"{a}, {b} of the reset", test)
+        # Recordings may hold few resets or none; one of our samplers is then held to the other.
+        for column, ours in samples["sample_reset_draws"].items():
+            test = compare(np.asarray(ours), np.asarray(reset[column]))
+            test = dataclasses.replace(test, test=f"{test.test}, beside sample_reset_draws")
+            add("sample_step, reset", contexts.site[RESET][column], column, test)
     return rows
 
 

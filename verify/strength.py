@@ -27,7 +27,7 @@ from .transfer.killer import TransferKiller
 from .transfer.level import run
 
 PROOF_TIMEOUT_S = 45.0  # of one part of one mutant
-E1_STEPS, E1_ENVS = 4096, 64  # long enough for games to end: resets draw as well
+E1_STEPS, E1_ENVS = 4096, 64
 L4_EPISODES = 24
 L4_OPTIONS = TransferOptions(seeds=2, episodes=48)
 L4_SHARE = 2

@@ -93,6 +93,38 @@ def test_mutants_of_the_samplers_are_judged_under_vmap(recording: Recording) -> 
 
 
 @pytest.mark.reference
+def test_draws_of_resets_are_judged_even_where_no_game_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from simlift.envs.pong import Pong
+    from simlift.envs.pong.state import Draws
+
+    suite = get_suite("pong")
+    variant = suite.variants[0]
+    with suite.reference(variant, 128) as reference:
+        *_, recording = next(
+            record_policy(suite, reference, suite.policies(variant)["random"], 0, 256, 1)
+        )
+        assert not recording.outcome.terminated.any() and not recording.outcome.truncated.any()
+        contexts = gather([consumed(suite, recording, reference.draw_sites)], reference.draw_sites)
+    env, params = suite.environment(variant)
+    killer = SamplerKiller(suite, contexts, jax.random.key(2))
+
+    def killed() -> bool:
+        samples = jax.tree.map(lambda x: x[None], killer.samples(env, params))
+        return bool(killer.killed(samples)[0])
+
+    assert not killed()
+    sound = Pong.sample_step
+
+    def never_right(self: Pong, *args: Any) -> tuple[Draws, Draws]:
+        return sound(self, *args)[0], Draws(serve=jnp.int32(0))
+
+    monkeypatch.setattr(Pong, "sample_step", never_right)
+    assert killed()
+
+
+@pytest.mark.reference
 def test_pong_draws_fair_coins() -> None:
     result = check_samplers(get_suite("pong"), num_envs=128, num_steps=64)
     assert result["holds"], result["what"]
