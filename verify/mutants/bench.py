@@ -30,7 +30,7 @@ from .schemata import instrument
 
 SUITE = "pong"
 MODULE = "simlift.envs.pong.dynamics"
-SAMPLE = 6
+SAMPLE = 16
 """Mutants of cosmic-ray that are timed."""
 NUM_STEPS, NUM_ENVS = 256, 32
 PACKAGE = Path(__file__).resolve().parents[2]
