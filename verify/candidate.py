@@ -15,7 +15,7 @@ from jax import Array
 
 from ..envs.core import Environment
 from ..references.core import DrawLog
-from .suite import Suite, SuiteError, Transition, Variant
+from .suite import Suite, SuiteError, Transition, Variant, tally_name
 
 Fields = dict[str, np.ndarray]
 
@@ -64,6 +64,7 @@ class Program:
         used = transition.draws_used
         values = {name: field.ours(transition) for name, field in self.fields.items()}  # type: ignore[misc]
         values |= {f"draws.{site}": used[site] for site in self.draw_sites}
+        values |= {tally_name(name): of(transition) for name, of in self.suite.tallies.items()}
         return transition.state, transition, values
 
     def resynchronised(
@@ -86,7 +87,7 @@ class Program:
             state, inputs["action"], inputs["draws"], inputs["reset_draws"], self.params
         )
         done = terminated | truncated
-        return Transition(
+        result = Transition(
             before=before,
             action=inputs["action"],
             observation=observation,
@@ -103,6 +104,8 @@ class Program:
             legal=self.env.legal_actions(next_state, self.params),
             params=self.params,
         )
+        derived = self.suite.derived
+        return result if derived is None else result._replace(derived=derived(result))
 
     def prepared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """What one step takes on our side, leaves [T, B, ...], out of what was recorded."""

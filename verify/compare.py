@@ -6,6 +6,7 @@ candidate's own code runs here: it is asked, and its numbers are compared.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,15 +14,17 @@ import numpy as np
 from ..references.core import DrawLog, Outcome
 from .candidate import Candidate, Fields, LocalCandidate
 from .record import Recording
-from .suite import EXACT, Suite, SuiteError, Variant
+from .suite import Suite, SuiteError, Variant, tally_name
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Where two sides disagree. bad: bool [T, B]; by_field: number of transitions a field."""
+    """Where two sides disagree. bad: bool [T, B]; by_field: number of transitions a field; tallies:
+    the sum of each of the suite's."""
 
     bad: np.ndarray
     by_field: dict[str, int]
+    tallies: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -75,9 +78,8 @@ class Comparison:
         theirs = self.candidate.restored(recording.at(0))[1] | {"observation": first.observation}
         wrong = np.zeros(recording.num_envs, bool)
         for name, value in theirs.items():
-            field = self.fields["outcome.observation"] if name == "observation" else None
-            compare = field.compare if field else EXACT
-            wrong |= _any(compare.differs(shown[name], value), 1)
+            compare = self.suite.compare_shown(name)
+            wrong |= _any(compare.differs(shown[name], value, 1), 1)
         return int(wrong.sum())
 
     def resynchronised(self, recording: Recording) -> Difference:
@@ -103,11 +105,17 @@ class Comparison:
         for wrong in differs.values():
             bad |= wrong
         counts = {name: int(wrong.sum()) for name, wrong in differs.items()}
-        return Difference(bad, {name: count for name, count in counts.items() if count})
+        by_field = {name: count for name, count in counts.items() if count}
+        return Difference(bad, by_field, self.tallies(ours))
+
+    def tallies(self, ours: Fields) -> dict[str, int]:
+        """What our side says of itself, summed over all transitions."""
+        return {name: int(ours[tally_name(name)].sum()) for name in self.suite.tallies}
 
     def side_by_side(self, recording: Recording, ours: Fields) -> Trace:
         theirs = self.theirs(recording, ours["outcome.legal"].shape)
-        if missing := theirs.keys() ^ ours.keys():
+        said = {tally_name(name) for name in self.suite.tallies}
+        if missing := theirs.keys() ^ (ours.keys() - said):
             raise SuiteError(f"the candidate's fields are not those asked for: {sorted(missing)}")
         differs = {}
         for name, value in theirs.items():
@@ -117,7 +125,7 @@ class Comparison:
                     f"{value.shape[2:]}"
                 )
             compare = self.fields[name].compare if name in self.fields else None  # else draws
-            wrong = compare.differs(ours[name], value) if compare else ours[name] != value
+            wrong = compare.differs(ours[name], value, 2) if compare else ours[name] != value
             differs[name] = _any(wrong, 2)
         return Trace(theirs, {name: ours[name] for name in theirs}, differs)
 

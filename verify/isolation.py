@@ -150,7 +150,7 @@ class IsolatedHost:
 
     def candidate(self, variant: Variant, draw_sites: Sequence[str]) -> "IsolatedCandidate":
         head = {"variant": dataclasses.asdict(variant), "sites": list(draw_sites)}
-        names = {*self._suite.compared_fields(), *(f"draws.{site}" for site in draw_sites)}
+        names = self._suite.field_names | {f"draws.{site}" for site in draw_sites}
         return IsolatedCandidate(self._even, self._odd, head, names)
 
     def same_avals(self, variant: Variant) -> Row:

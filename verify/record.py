@@ -34,6 +34,10 @@ class Recording:
     def num_envs(self) -> int:
         return self.action.shape[1]
 
+    @property
+    def num_transitions(self) -> int:
+        return self.num_steps * self.num_envs
+
     def at(self, step: int) -> dict[str, np.ndarray]:
         """The reference's fields [B, ...] before step `step`."""
         return {name: value[step] for name, value in self.snapshots.items()}
@@ -44,22 +48,28 @@ class Recording:
         for x in (self.action, shown.observation, shown.reward, shown.terminated, shown.truncated):
             digest.update(np.ascontiguousarray(x).data)
 
+    def until(self, step: int) -> "Recording":
+        """The steps before `step`; itself where it has no more."""
+        return self if step >= self.num_steps else self._part(slice(None), 0, max(0, step))
+
     def instance(self, index: int, start: int, stop: int) -> "Recording":
         """Steps start .. stop - 1 of one instance, as a recording with B = 1."""
-        one = slice(index, index + 1)
+        return self._part(slice(index, index + 1), start, stop)
+
+    def _part(self, which: slice, start: int, stop: int) -> "Recording":
         outcome = {
-            field.name: None if value is None else value[start:stop, one]
+            field.name: None if value is None else value[start:stop, which]
             for field in dataclasses.fields(self.outcome)
             for value in [getattr(self.outcome, field.name)]
         }
         return Recording(
-            snapshots={k: v[start : stop + 1, one] for k, v in self.snapshots.items()},
-            action=self.action[start:stop, one],
+            snapshots={k: v[start : stop + 1, which] for k, v in self.snapshots.items()},
+            action=self.action[start:stop, which],
             outcome=Outcome(**outcome),  # type: ignore[arg-type]
             draws=DrawLog(
-                count=self.draws.count[start:stop, one],
-                site=self.draws.site[start:stop, one],
-                value=self.draws.value[start:stop, one],
+                count=self.draws.count[start:stop, which],
+                site=self.draws.site[start:stop, which],
+                value=self.draws.value[start:stop, which],
             ),
         )
 

@@ -128,12 +128,12 @@ class _Cell:
         self.e3.seconds += between - started
         self.e2.seconds += time.perf_counter() - between
         recording.add_to(self._digest)
-        self.session.transitions += recording.action.size
+        self.session.transitions += recording.num_transitions
         ended = recording.outcome.terminated | recording.outcome.truncated
         told: Row | None = None
         for row, found in ((self.e2, resynchronised), (self.e3, free)):
             row.sha256 = self._digest.hexdigest()
-            row.count += recording.action.size
+            row.count += recording.num_transitions
             row.episodes += int(ended.sum())
             row.mismatches += found.count
             if found.count and told is None:

@@ -193,8 +193,8 @@ class Run(Session):
             row.seconds += time.perf_counter() - started
 
     def _hazards(self) -> None:
-        rounded = () if self.suite.floats is None else self.suite.floats.variants
-        variants = [*self.suite.variants, *rounded]
+        rounded = [variant for plan in self.suite.floats for variant in plan.variants]
+        variants = list({repr(v): v for v in (*self.suite.variants, *rounded)}.values())
         for i, variant in enumerate(variants):
             self.progress(f"L0 {variant.name}", i / len(variants))
             self.rows += self.host.hazards(variant)
@@ -313,7 +313,7 @@ def replay(path: Path) -> dict[str, Any]:
     steps = [
         {
             "step": t,
-            "action": recording.action[t, 0].item(),
+            "action": recording.action[t, 0].tolist(),
             "fields": {
                 name: {
                     "reference": trace.reference[name][t, 0].tolist(),

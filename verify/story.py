@@ -39,7 +39,7 @@ class Story:
     module: str
     differences: Mapping[str, tuple[str, str]]
     draws: list[dict[str, Any]]
-    actions: list[float]
+    actions: list[Any]  # as numbers, or lists of them
     tape: str
     command: str
     test: str

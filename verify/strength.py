@@ -137,7 +137,7 @@ def _samplers(suite: Suite, seed: int) -> Killer:
     with jax.enable_x64(variant.x64):
         contexts = gather([consumed(suite, recording, sites)], sites)
         killer = SamplerKiller(suite, contexts, jax.random.key(seed))
-    return measured(variant, killer.samples, killer.killed, transitions=recording.action.size)
+    return measured(variant, killer.samples, killer.killed, transitions=recording.num_transitions)
 
 
 def _transfer(suite: Suite, seed: int) -> tuple[Killer, float]:

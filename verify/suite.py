@@ -42,31 +42,35 @@ class Transition(NamedTuple):
     draws_used: Mapping[str, Array]  # by the step and by a reset, int32 [] for each site
     legal: Array
     params: Any
+    derived: Any = None  # what `Suite.derived` makes of all the others
 
 
 @dataclasses.dataclass(frozen=True)
 class Compare:
     """How one field of the reference is compared.
 
-    kind: "exact" (floats bit by bit), or "close": within `ulp` units in the last place or `atol`,
-    whichever is wider, or "ignored", which needs a reason.
+    kind: "exact" (floats bit by bit), or "close": within `ulp` units in the last place or `atol`
+    plus `rtol` times the largest magnitude in the reference's field, whichever is wider, or
+    "ignored", which needs a reason.
     """
 
     kind: Literal["exact", "close", "ignored"]
     ulp: int = 0
     atol: float = 0.0
+    rtol: float = 0.0
     why: str = ""
 
     def __post_init__(self) -> None:
         if self.kind == "ignored" and not self.why:
             raise SuiteError("a field may only be ignored for a reason: give `why`")
 
-    def differs(self, ours: Any, theirs: Any) -> Any:
+    def differs(self, ours: Any, theirs: Any, batch: int = 0) -> Any:
         """bool, entry by entry: whether two arrays of one shape differ; numpy's or JAX's alike.
 
-        Exact floats are compared at the wider of the two widths, so that a narrow one has to hold
-        all that the other does; close ones at the width of `ours`, whose units `ulp` counts. Raises
-        SuiteError where the shapes disagree.
+        batch: how many leading axes are those of a batch; the others are one field's. Exact floats
+        are compared at the wider of the two widths, so that a narrow one has to hold all that the
+        other does; close ones at the width of `ours`, whose units `ulp` counts. Raises SuiteError
+        where the shapes disagree.
         """
         if ours.shape != theirs.shape:
             raise SuiteError(f"shapes differ: ours {ours.shape}, the reference's {theirs.shape}")
@@ -80,7 +84,11 @@ class Compare:
         if self.kind == "exact":
             return a != b
         with np.errstate(invalid="ignore", over="ignore"):  # infinities; JAX says nothing anyway
-            near = abs(ours - theirs) <= self.atol
+            allowed = self.atol
+            if self.rtol:
+                axes = tuple(range(batch, theirs.ndim))
+                allowed = allowed + self.rtol * abs(theirs).max(axis=axes, keepdims=True)
+            near = (abs(ours - theirs) <= allowed) & (allowed < np.inf)
         # The distance of two integers may wrap; both halves of the range are far apart then.
         far = (a < 0) != (b < 0)
         return ~near & (far | (abs(a - b) > self.ulp))
@@ -167,7 +175,7 @@ class Scenario:
     name: str
     variant: Variant
     place: Mapping[str, Any]
-    actions: Sequence[float]
+    actions: Sequence[Any]
     happened: Callable[[Sequence[tuple[Snapshot, Outcome]]], bool]
 
 
@@ -218,17 +226,47 @@ class Suite:
     """Which source files of the reference must be reached, and what is waived."""
     content: Callable[["Recording"], Mapping[str, Mapping[str, int]]] | None = None
     """What of the game a recording used and how often: kind -> item -> count."""
-    floats: "FloatPlan | None" = None
+    floats: Sequence["FloatPlan"] = ()
     """How rounding is judged where fields cannot be equal bit by bit."""
+    chaotic: str = ""
+    """Why whole episodes cannot agree whoever computes them. E3 is not attempted then: the plans of
+    `floats` belong to L3, and late in an episode distributions are compared."""
+    blind: Sequence[str] = ()
+    """Policies that look at nothing, so that a chaotic system's episodes under them have one
+    distribution on both sides though each takes its own course."""
+    recompiled: Callable[[Variant], Compare] | None = None
+    """How close the floats of one step have to be in two programs made of it (alone, in a batch,
+    operation by operation), where compilers may round differently; bit by bit by default."""
+    derived: Callable[[Transition], Any] | None = None
+    """What several fields are read from, computed once and handed on as `Transition.derived`."""
+    tallies: Mapping[str, Callable[[Transition], Array]] = dataclasses.field(default_factory=dict)
+    """Numbers, int32 [], that our side says of itself, such as failures that it handles: summed
+    over all compared transitions and reported, whatever they are."""
     transfer: "TransferPlan | None" = None
     """What is trained for L4, and the margins with their reason."""
     reference_name: str
     reference_version: str
 
+    def __post_init__(self) -> None:
+        if self.chaotic and not self.floats:
+            raise SuiteError(f"{self.name} is chaotic: give plans of `floats` for its free runs")
+
+    @property
+    def field_names(self) -> set[str]:
+        """What a candidate is asked for, besides the numbers of draws."""
+        return {*self.compared_fields(), *(tally_name(name) for name in self.tallies)}
+
     def compared_fields(self) -> dict[str, Field]:
         """Every field but the ignored ones, the outcome's included."""
         table = {**self.fields, **OUTCOME_FIELDS}
         return {name: field for name, field in table.items() if field.compare.kind != "ignored"}
+
+    def compare_shown(self, name: str) -> Compare:
+        """How two of our own states are compared: "observation" as the outcome's, a leaf ("state."
+        before its name) as the field of that name, bit by bit where there is none."""
+        name = "outcome.observation" if name == "observation" else name.removeprefix("state.")
+        field = self.compared_fields().get(name)
+        return EXACT if field is None else field.compare
 
     def check_total(self, snapshot: Snapshot) -> None:
         """Raises SuiteError unless the table names exactly the reference's fields."""
@@ -241,6 +279,11 @@ class Suite:
                 f"{self.name}: the table of fields must be total; without a comparator: "
                 f"{sorted(missing)}, not in the reference: {sorted(unknown)}"
             )
+
+
+def tally_name(name: str) -> str:
+    """Under which name a candidate answers with one of a suite's tallies."""
+    return f"tally.{name}"
 
 
 def derive_seed(seed: int, *names: str) -> int:

@@ -101,7 +101,7 @@ class Player:
     ) -> np.ndarray | None:
         """The first of `candidates` [N, T] that ends in a difference, cut right after it."""
         starts = {name: np.repeat(value, len(candidates), 0) for name, value in start.items()}
-        _, difference = self.play(starts, candidates.T)
+        _, difference = self.play(starts, candidates.swapaxes(0, 1))
         failing = difference.bad.any(0)
         if not failing.any():
             return None

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from simlift.envs.cart_pole import dynamics
-from simlift.verify import floats
+from simlift.verify import one_step
+from simlift.verify.budgets import Setting, short
 from simlift.verify.compare import Comparison
 from simlift.verify.floats import Budget, FloatPlan, measure
+from simlift.verify.one_step import NUM_NEAR, OneStep
 from simlift.verify.record import record_tape
 from simlift.verify.suite import Compare, Field, Suite, SuiteError, Variant
 from simlift.verify.suites import get_suite
@@ -24,12 +26,11 @@ needs_reference = pytest.mark.reference
 def narrowed(*policies: str, variants: tuple[Variant, ...] | None = None, **changes: Any) -> Suite:
     """Cart-pole under few policies, by default in float32 with upstream's integrator."""
     suite = get_suite("cart_pole")
-    plan = suite.floats
-    assert plan is not None
+    (plan,) = suite.floats
     plan = dataclasses.replace(plan, variants=variants or plan.variants[:1], **changes)
     chosen = policies or ("random",)
     return dataclasses.replace(
-        suite, floats=plan, policies=lambda v: {name: suite.policies(v)[name] for name in chosen}
+        suite, floats=(plan,), policies=lambda v: {name: suite.policies(v)[name] for name in chosen}
     )
 
 
@@ -76,17 +77,17 @@ def test_float32_stays_within_its_budget_and_the_envelope() -> None:
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert result["holds"] and result["applies"] and result["what"] == [] and told == [0]
     only = cell(result)
-    assert result["count"] == only["transitions"] >= 500 * floats.NUM_ENVS
+    assert result["count"] == only["transitions"] >= 500 * NUM_NEAR
     theta = only["step"]["theta"]
     assert sum(theta["ulp"].values()) == only["transitions"] - only["ties"]["differ"]
-    assert theta["ulp"]["1"] > 0 and 0 < theta["worst"] <= theta["budget"]
+    assert theta["ulp"]["1"] > 0 and theta["budget"] == "3 ulp" and 0 < theta["worst"] <= 3
     free = only["free"]
-    assert free["judged"] > 100 and free["alive"][0] == floats.NUM_ENVS
+    assert free["judged"] > 100 and free["alive"][0] == NUM_NEAR
     curves = free["fields"]["theta"]
     # The pole is unstable: errors grow by e about every 13 steps, ours as the reference's own.
     for side in ("ours", "once", "always"):
         assert curves[side]["p50"][-1] > 1000 * curves[side]["p50"][0]
-    assert 0 < curves["ratio"]["p99"] <= result["factor"]
+    assert 0 < curves["ratio"]["p99"] <= result["variants"][0]["factor"]
 
 
 @needs_reference
@@ -169,25 +170,23 @@ def test_a_threshold_that_is_off_is_no_tie(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_flag_that_rounding_decides_is_explained() -> None:
     """Carts that arrive at the threshold to within half a unit, in front of it and beyond."""
     suite = narrowed()
-    assert suite.floats is not None
-    variant, limit = suite.floats.variants[0], float(np.float32(2.4))
+    (plan,) = suite.floats
+    variant, limit = plan.variants[0], float(np.float32(2.4))
     comparison = Comparison.local(suite, variant)
-    with suite.reference(variant, floats.NUM_ENVS) as reference:
+    with suite.reference(variant, NUM_NEAR) as reference:
         fields = reference.snapshot()
         fields["x"][:] = np.float32(2.38)
         aimed = (limit - fields["x"]) / float(np.float32(0.02))
-        near = np.arange(floats.NUM_ENVS) - floats.NUM_ENVS // 2
+        near = np.arange(NUM_NEAR) - NUM_NEAR // 2
         fields["x_dot"][:] = aimed + near * np.spacing(np.float32(1)).astype(float)
         fields["theta"][:] = fields["theta_dot"][:] = 0
         reference.restore(fields)
-        recording = record_tape(reference, np.zeros((1, floats.NUM_ENVS), np.int64))
-        setting = floats._Setting(
-            suite.floats, comparison, np.dtype(np.float32), np.random.default_rng(0)
-        )
-        one_step = floats._OneStep(setting, reference)
-        one_step.add(recording)
-    assert one_step.ties["differ"] > 0
-    assert one_step.ties["explained"] == one_step.ties["differ"]
+        recording = record_tape(reference, np.zeros((1, NUM_NEAR), np.int64))
+        setting = Setting(plan, comparison, np.dtype(np.float32), np.random.default_rng(0))
+        steps = OneStep(setting, reference, lambda: reference)
+        steps.add(recording)
+    assert steps.ties["differ"] > 0
+    assert steps.ties["explained"] == steps.ties["differ"]
 
 
 # -- parts
@@ -196,13 +195,13 @@ def test_a_flag_that_rounding_decides_is_explained() -> None:
 def test_histogram_counts_representable_numbers_in_powers_of_two() -> None:
     one = np.float32(1)
     others = np.array([1, 1, np.nextafter(one, 2), 1 + 3 * 2**-23, 1 - 2**-22], np.float32)
-    distance = floats._distance(np.full(5, one), others)
+    distance = one_step._distance(np.full(5, one), others)
     assert distance.tolist() == [0, 0, 1, 3, 4]
-    assert floats._histogram(distance) == {"0": 2, "1": 1, "2": 0, "3-4": 2}
-    across = floats._distance(np.array([-0.1]), np.array([0.1]))
+    assert one_step._histogram(distance) == {"0": 2, "1": 1, "2": 0, "3-4": 2}
+    across = one_step._distance(np.array([-0.1]), np.array([0.1]))
     assert across[0] > 2**62
 
 
 def test_what_has_no_number_in_json_is_none() -> None:
-    assert floats._short(1.23456e-8) == 1.23e-8
-    assert floats._short(np.inf) is None and floats._short(np.nan) is None
+    assert short(1.23456e-8) == 1.23e-8
+    assert short(np.inf) is None and short(np.nan) is None

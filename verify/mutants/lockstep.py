@@ -142,10 +142,10 @@ class Lockstep:
         theirs = self.suite.state(before, program.params)
         ours = program.env.initial(draws, program.params)
         seen = program.env.observe(ours, program.params)
-        compare = program.fields["outcome.observation"].compare
-        wrong = compare.mismatch(seen, observation)
-        for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-            wrong |= jnp.any(a != b)
+        wrong = program.fields["outcome.observation"].compare.mismatch(seen, observation)
+        leaves = program.env.snapshot(theirs)
+        for name, ours_of_it in program.env.snapshot(ours).items():
+            wrong |= self.suite.compare_shown(f"state.{name}").mismatch(ours_of_it, leaves[name])
         return select(resets, ours, theirs), resets & wrong
 
     def _step(

@@ -226,7 +226,7 @@ def suite() -> Suite:
         scenarios=SCENARIOS,
         properties=properties,
         coverage=COVERAGE,
-        floats=FLOATS,
+        floats=(FLOATS,),
         transfer=PLAN,
         targets=(
             "simlift.envs.cart_pole.dynamics",

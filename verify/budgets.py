@@ -1,0 +1,139 @@
+"""What rounding may do: the declarations of a suite, and how a state is moved within them."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from ..references.core import Snapshot, VectorReference
+from .compare import Comparison
+from .suite import SuiteError, Variant
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+CONFIDENCE = 0.95
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What one step may be off in one float field: either `ulp` units in the last place, in our
+    type, of the reference's value or of `scale`, whichever is larger in magnitude, or `atol`.
+
+    scale: the size of the terms that the field is a sum of; near zero they cancel. share: of the
+    transitions, that may be over; the upper end of what so many of them can show is held to it.
+    """
+
+    ulp: float = 0.0
+    atol: float = 0.0
+    scale: float
+    share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.ulp > 0) == (self.atol > 0):
+            raise SuiteError(f"a budget is in ulp or in atol, not {self.ulp} and {self.atol}")
+
+    @property
+    def number(self) -> float:
+        """In its own units, see `unit`."""
+        return self.ulp or self.atol
+
+    @property
+    def words(self) -> str:
+        return f"{self.ulp:g} ulp" if self.ulp else f"{self.atol:g}"
+
+    def unit(self, size: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """What one unit of this budget is at each magnitude, float64."""
+        spacing = np.spacing(np.maximum(size, self.scale).astype(dtype)).astype(np.float64)
+        return spacing if self.ulp else np.ones_like(spacing)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Twin:
+    """The reference held beside itself, where errors grow so fast that no two computations agree
+    for long: the same program, whose first state was moved, or that was told to compute otherwise.
+
+    nudges: field of the first state -> what is added to or taken from each of its entries; fields:
+    whose divergence is told, each with a budget; steps: for how long, before the curves saturate;
+    floor: scaled errors up to which nothing is said of ours: what single steps are held to.
+    """
+
+    reference: Callable[[Variant, int], VectorReference]
+    nudges: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    fields: Sequence[str]
+    steps: int
+    floor: float = 0.0
+    what: str
+    """In words, such as "qpos + 1e-7"."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FloatPlan:
+    """Which variants of our side are judged, and by what.
+
+    budgets: for every float field that rounds; all others are compared as the suite says. Those
+    that the reference restores are the state, which its envelope perturbs. factor: how many times
+    the envelope our divergence may be. twin: what makes the envelope, in place of moving every
+    state by a unit; steps: how many of the first episode are judged, None is all of it; num_envs:
+    how many play each policy.
+    """
+
+    variants: Sequence[Variant]
+    budgets: Mapping[str, Budget]
+    factor: float
+    why: str
+    """The reason for the budgets and the factor."""
+    twin: Twin | None = None
+    steps: int | None = None
+    num_envs: int = 32
+
+    def __post_init__(self) -> None:
+        if not self.why:
+            raise SuiteError("budgets and a factor need a reason: give `why`")
+
+
+class Setting(NamedTuple):
+    """What both questions share. dtype: that of our floats."""
+
+    plan: FloatPlan
+    comparison: Comparison
+    dtype: np.dtype
+    generator: np.random.Generator
+
+    def moved(self, fields: Snapshot, units: float | None = None) -> Snapshot:
+        """Every field that has a budget, up or down by `units` in the last place or the whole of
+        its budget."""
+        moved = dict(fields)
+        for name, budget in self.plan.budgets.items():
+            if name in fields:
+                value = fields[name]
+                by = budget.number
+                if units is not None:
+                    by, budget = units, Budget(ulp=units, scale=budget.scale)
+                unit = budget.unit(abs(value), self.dtype)
+                moved[name] = value + self.signs(value) * by * unit
+        return moved
+
+    def signs(self, value: np.ndarray) -> np.ndarray:
+        return self.generator.choice((-1, 1), value.shape)
+
+
+def share_at_most(over: int, count: int) -> float:
+    """The upper end of the share that `over` of `count` show, as if each were on its own: Clopper
+    and Pearson's bound at CONFIDENCE."""
+    return float(stats.beta.ppf(CONFIDENCE, over + 1, count - over)) if over < count else 1.0
+
+
+def short(x: float) -> float | None:
+    """Three digits; None for what JSON has no number for."""
+    return float(f"{x:.3g}") if np.isfinite(x) else None
+
+
+def rounded(value: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Floats as `dtype` holds them, in their own type; anything else as it is."""
+    return value.astype(dtype).astype(value.dtype) if value.dtype.kind == "f" else value
+
+
+def largest(x: np.ndarray, axes: int) -> np.ndarray:
+    """The largest entry past the first `axes` axes; a NaN where there is one."""
+    return np.asarray(x.max(tuple(range(axes, x.ndim)))) if x.ndim > axes else x
