@@ -1,5 +1,5 @@
 """Cart-pole's truth: Gymnasium's own CartPole-v1."""
 
-from .reference import CartPoleReference, VectorCartPole, installed_version
+from .reference import CartPoleReference, VectorCartPole
 
-__all__ = ["CartPoleReference", "VectorCartPole", "installed_version"]
+__all__ = ["CartPoleReference", "VectorCartPole"]

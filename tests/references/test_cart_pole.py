@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simlift.references.cart_pole import CartPoleReference, VectorCartPole, reference
-from simlift.references.cart_pole.reference import DRAW_BOUND, NUMBERS, STATE, Dice
+from simlift.references import gymnasium_vector
+from simlift.references.cart_pole import CartPoleReference, VectorCartPole
+from simlift.references.cart_pole.reference import DRAW_BOUND, NUMBERS, STATE
 from simlift.references.core import Draw, DrawLog, ReferenceUnavailable, TapeError
+from simlift.references.gymnasium_vector import Dice
 from simlift.references.vector import instance_seed, next_seed
 
 pytestmark = pytest.mark.reference
@@ -241,7 +243,7 @@ def test_a_version_that_nobody_read_is_refused(
 
 
 def test_without_gymnasium_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "installed_version", lambda: None)
+    monkeypatch.setattr(gymnasium_vector, "installed_version", lambda: None)
     with pytest.raises(
         ReferenceUnavailable, match=r"needs gymnasium: pip install 'simlift\[evidence"
     ):

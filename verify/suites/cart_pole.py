@@ -13,17 +13,17 @@ import numpy as np
 from jax import Array
 
 from ...envs.core import Environment
-from ...references.cart_pole import VectorCartPole, installed_version
+from ...references.cart_pole import VectorCartPole
 from ...references.cart_pole.reference import (
     DRAW_BOUND,
     NAME,
     NOT_TERMINATED,
     NUM_DRAWS,
     NUMBERS,
-    RANGE,
     STATE,
 )
 from ...references.core import DrawLog, Outcome, Snapshot
+from ...references.gymnasium_vector import RANGE, installed_version
 from ..floats import Budget, FloatPlan
 from ..suite import Field, Policy, Property, Suite, Transition, Variant, configured, ignored
 from .cart_pole_coverage import COVERAGE

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 
-from ...references.cart_pole.reference import source_path
+from ...references.gymnasium_vector import source_path
 from ..coverage import CoveragePlan, Source, Waiver
 
 _BUILDS = "runs at construction; what it sets is compared, as fields, at every step"
