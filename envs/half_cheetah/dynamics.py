@@ -1,0 +1,129 @@
+"""HalfCheetah's physics step and what an environment step makes of it, in MuJoCo's order
+(engine_forward.c: mj_step with the Euler integrator), on scalars of one instance.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from . import contact, planar, solver
+from .model import DAMPING, GRAVITY, TIMESTEP
+from .planar import Scalar, Vector
+
+MAX_VALUE = 1e10
+"""Beyond it a number is as bad as NaN.  upstream: mjMAXVAL"""
+
+
+class Body(NamedTuple):
+    """What a physics step moves, by joint."""
+
+    qpos: Vector
+    qvel: Vector
+    qacc: Vector  # without the damping's implicit part; the next solver's warm start
+    ctrl: Vector  # of the motors, within -1 .. 1
+    advance: Scalar  # of x since the environment step began
+
+
+class Solution(NamedTuple):
+    """The forward dynamics of one state, on link coordinates."""
+
+    pose: planar.Pose
+    mass: planar.Matrix
+    constraints: contact.Constraints
+    acc: Vector
+    exact: Array  # bool
+
+
+def forward(
+    qpos: Sequence[Scalar], qvel: Sequence[Scalar], start: Sequence[Scalar], ctrl: Sequence[Scalar]
+) -> Solution:
+    """Accelerations from a state.  upstream: mj_forward
+
+    start: accelerations of the joints that the solver starts from.
+    """
+    pose = planar.kinematics(qpos)
+    mass = planar.mass_matrix(pose)
+    force = planar.smooth_force(pose, qpos, qvel, ctrl)
+    constraints = contact.Constraints(
+        contact.contacts(pose, qpos[1], planar.to_links(qvel)), contact.limits(qpos, qvel)
+    )
+    acc, exact = solver.constrained_acceleration(
+        mass, force, constraints, pose, planar.to_links(start)
+    )
+    return Solution(pose, mass, constraints, acc, exact)
+
+
+def damped(mass: planar.Matrix, acc: Sequence[Scalar]) -> Vector:
+    """Accelerations of the joints once their dampers act on the velocities after the step.
+
+    upstream: mj_EulerSkip. There all forces are on the right; at the solver's minimum they are the
+    mass matrix times its accelerations.
+    """
+    weights = [TIMESTEP * damping for damping in DAMPING]
+    factors = solver.factor(planar.add_between(mass, weights))
+    return planar.to_joints(solver.solve(factors, solver.multiply(mass, acc)))
+
+
+def physics_step(body: Body) -> tuple[Body, Array]:
+    """(the body 0.01 s later, bool [] whether the solver settled).  upstream: mj_step"""
+    body = _reset_where(_is_bad(*body.qpos, *body.qvel), body)
+    solution = forward(body.qpos, body.qvel, body.qacc, body.ctrl)
+    qacc = planar.to_joints(solution.acc)
+    final = damped(solution.mass, solution.acc)
+    bad = _is_bad(*qacc)
+    body = _reset_where(bad, body)
+    # From rest in the air, all that upstream does after such a reset is to fall.
+    qacc = _where(bad, FALL, qacc)
+    final = _where(bad, FALL, final)
+    qvel = [v + TIMESTEP * a for v, a in zip(body.qvel, final, strict=True)]
+    qpos = [q + TIMESTEP * v for q, v in zip(body.qpos, qvel, strict=True)]
+    advance = body.advance + TIMESTEP * qvel[0]
+    return Body(qpos, qvel, qacc, body.ctrl, advance), solution.exact | bad
+
+
+FALL = (0.0, -GRAVITY, *[0.0] * 7)
+"""Accelerations of the joints at qpos = qvel = ctrl = 0, where nothing touches anything."""
+
+
+def clamp(action: Sequence[Scalar]) -> Vector:
+    """Controls of the motors.  upstream: mj_fwdActuation"""
+    return [jnp.minimum(jnp.maximum(a, -1.0), 1.0) for a in action]
+
+
+def _is_bad(*numbers: Scalar) -> Array:
+    """upstream: mju_isBad; a NaN is no less than anything."""
+    return ~(functools.reduce(jnp.maximum, map(jnp.abs, numbers)) <= MAX_VALUE)
+
+
+def _where(condition: Array, then: Sequence[Scalar], otherwise: Sequence[Scalar]) -> Vector:
+    return [jnp.where(condition, a, b) for a, b in zip(then, otherwise, strict=True)]
+
+
+def _reset_where(bad: Array, body: Body) -> Body:
+    """The body at rest where `bad`, motors off.  upstream: mj_resetData"""
+    zeros = [0.0] * 9
+    return Body(
+        qpos=_where(bad, zeros, body.qpos),
+        qvel=_where(bad, zeros, body.qvel),
+        qacc=_where(bad, zeros, body.qacc),
+        ctrl=_where(bad, zeros[:6], body.ctrl),
+        advance=jnp.where(bad, body.advance - body.qpos[0], body.advance),
+    )
+
+
+def steps(body: Body, count: int) -> tuple[Body, Array]:
+    """(the body after `count` physics steps, int32 [] how many of them the solver did not settle).
+
+    upstream: mj_step, nstep times
+    """
+
+    def one(_: Array, carry: tuple[Body, Array]) -> tuple[Body, Array]:
+        body, failures = carry
+        body, exact = physics_step(body)
+        return body, failures + (~exact).astype(jnp.int32)
+
+    none = jnp.zeros_like(body.advance, jnp.int32)
+    return lax.fori_loop(0, count, one, (body, none))
