@@ -51,14 +51,14 @@ class FreeRun:
         self._states, ours = self.setting.comparison.candidate.free_running(
             self._states, first, inputs_of(recording)
         )
-        said = {OURS: ours, THEIRS: _said(recording)}
+        sides = {OURS: ours, THEIRS: said(recording)}
         for side, reference in self.references.items():
-            said[side] = (
+            sides[side] = (
                 self._moved_always(reference, recording.action)
                 if side == ALWAYS
-                else _said(record_tape(reference, recording.action))
+                else said(record_tape(reference, recording.action))
             )
-        for side, fields in said.items():
+        for side, fields in sides.items():
             self._sides[side].append(fields)
             self._running = self._running & ~(fields[ENDS[0]] | fields[ENDS[1]]).any(0)
 
@@ -95,7 +95,7 @@ class FreeRun:
             side: {name: np.concatenate([row[name] for row in rows]) for name in (*names, *ENDS)}
             for side, rows in self._sides.items()
         }
-        ended = np.any([said[name] for said in joined.values() for name in ENDS], axis=0)
+        ended = np.any([fields[name] for fields in joined.values() for name in ENDS], axis=0)
         alive = ~np.logical_or.accumulate(ended)
         judged = int((alive.sum(1) >= MIN_ALIVE).sum())
         kept = np.unique(np.linspace(0, judged - 1, CURVE_POINTS).astype(int))[: judged or 0]
@@ -105,8 +105,8 @@ class FreeRun:
         for name in names:
             size = np.maximum(abs(theirs[name]), plan.budgets[name].scale)
             curves = {
-                side: _curves(largest(abs(said[name] - theirs[name]) / size, 2), alive[:judged])
-                for side, said in joined.items()
+                side: _curves(largest(abs(values[name] - theirs[name]) / size, 2), alive[:judged])
+                for side, values in joined.items()
             }
             fields[name] = {side: _thinned(curve, kept) for side, curve in curves.items()}
             fields[name]["ratio"] = {}
@@ -135,11 +135,11 @@ class FreeRun:
         return [name for name in state if not name.startswith("outcome.")]
 
 
-def _said(recording: Recording) -> Fields:
-    """The reference's fields after each step, and how the step ended."""
+def said(recording: Recording) -> Fields:
+    """The reference's fields after each step, and its outcome."""
     after = {name: value[1:] for name, value in recording.snapshots.items()}
-    ends = recording.outcome.terminated, recording.outcome.truncated
-    return {**after, **dict(zip(ENDS, ends, strict=True))}
+    names = ("observation", "reward", "terminated", "truncated")
+    return {**after, **{f"outcome.{name}": getattr(recording.outcome, name) for name in names}}
 
 
 def _curves(error: np.ndarray, alive: np.ndarray) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from jax.experimental import checkify
 
 from ..envs.core import Environment
 from ..envs.spaces import Discrete
+from .suite import EXACT, Compare
 
 Check = Callable[[Environment, Any, "Play"], tuple[int, list[str]]]
 
@@ -22,21 +23,44 @@ NUM_STEPS = 64
 CALLBACKS = ("pure_callback", "io_callback", "debug_callback", "outside_call", "infeed", "outfeed")
 
 
+def _equal(a: Any, b: Any) -> bool:
+    """Bit by bit."""
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in pairs)
+
+
 class Play(NamedTuple):
-    """What random play went through; arrays [T, B, ...]."""
+    """What random play went through; arrays [T, B, ...].
+
+    same: whether two programs made of one step gave the same results.
+    """
 
     action: Array
     key: Array
     state: Any  # before the step
     result: Any  # of env.step
+    same: Callable[[Any, Any], bool]
 
 
-def play(env: Environment, params: Any) -> Play:
-    """NUM_STEPS random steps of NUM_ENVS instances, compiled as one scan."""
-    return jax.jit(lambda params: _play(env, params))(params)
+def play(env: Environment, params: Any, recompiled: Compare = EXACT) -> Play:
+    """NUM_STEPS random steps of NUM_ENVS instances, compiled as one scan. recompiled: how close
+    floats have to be in another program of the same step."""
+
+    def same(a: Any, b: Any) -> bool:
+        pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+        return not any(
+            np.any(recompiled.differs(np.asarray(x), np.asarray(y)))
+            if np.asarray(x).dtype.kind == "f"
+            else not _equal(x, y)
+            for x, y in pairs
+        )
+
+    rolled = jax.jit(lambda params: _play(env, params))(params)
+    return Play(*rolled, same if recompiled.kind == "close" else _equal)
 
 
-def _play(env: Environment, params: Any) -> Play:
+def _play(env: Environment, params: Any) -> Any:
+    """The first four of a Play."""
     keys = jax.random.split(jax.random.key(0), NUM_ENVS)
     state = jax.vmap(env.reset, in_axes=(0, None))(keys, params)[1]
     space = env.action_space(params)
@@ -46,15 +70,9 @@ def _play(env: Environment, params: Any) -> Play:
         actions = jax.vmap(space.sample)(jax.random.split(key_action, NUM_ENVS))
         keys = jax.random.split(key_step, NUM_ENVS)
         out = jax.vmap(env.step, in_axes=(0, 0, 0, None))(keys, state, actions, params)
-        return out[1], Play(actions, keys, state, out)
+        return out[1], (actions, keys, state, out)
 
     return jax.lax.scan(body, state, jax.random.split(jax.random.key(1), NUM_STEPS))[1]
-
-
-def _equal(a: Any, b: Any) -> bool:
-    """Bit by bit."""
-    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in pairs)
 
 
 def same_avals(env: Environment, params: Any, play: Play | None = None) -> tuple[int, list[str]]:
@@ -88,14 +106,14 @@ def strict_types(env: Environment, params: Any, play: Play) -> tuple[int, list[s
 
 
 def single_equals_batched(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
-    """Instance by instance and step by step, the same bits as under `vmap` and `scan`."""
-    actions, keys, states, out = play
+    """Instance by instance and step by step, the same as under `vmap` and `scan`."""
+    actions, keys, states, out, same = play
     wrong = []
     cases = [(t, b) for t in range(0, NUM_STEPS, 7) for b in range(0, NUM_ENVS, 5)]
     for t, b in cases:
         state = jax.tree.map(lambda x: x[t, b], states)  # noqa: B023
         single = env.step(keys[t, b], state, actions[t, b], params)
-        if not _equal(single, jax.tree.map(lambda x: x[t, b], out)):  # noqa: B023
+        if not same(single, jax.tree.map(lambda x: x[t, b], out)):  # noqa: B023
             wrong.append(f"step {t} of instance {b} differs from the batch's")
     return len(cases), wrong
 
@@ -112,7 +130,7 @@ def jit_equals_eager(env: Environment, params: Any, play: Play) -> tuple[int, li
         compiled = env.step(key_step, state, action, params)
         with jax.disable_jit():
             eager = env.step(key_step, state, action, params)
-        if not _equal(compiled, eager):
+        if not play.same(compiled, eager):
             wrong.append(f"step {i} differs between jit and eager")
         state = compiled[1]
     return cases, wrong
@@ -120,13 +138,13 @@ def jit_equals_eager(env: Environment, params: Any, play: Play) -> tuple[int, li
 
 def order_independent(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
     """Permuting the batch permutes the results and changes nothing else."""
-    actions, keys, states, out = play
+    actions, keys, states, out, same = play
     order = np.random.default_rng(0).permutation(NUM_ENVS)
     inputs = jax.tree.map(lambda x: x[-1][order], (keys, states, actions))
     step = jax.jit(jax.vmap(env.step, in_axes=(0, 0, 0, None)))
     permuted = step(*inputs, params)
     expected = jax.tree.map(lambda x: x[-1][order], out)
-    return NUM_ENVS, [] if _equal(permuted, expected) else ["the result depends on the batch order"]
+    return NUM_ENVS, [] if same(permuted, expected) else ["the result depends on the batch order"]
 
 
 def compiles_once(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
@@ -236,7 +254,7 @@ def step_is_its_parts(env: Environment, params: Any, play: Play) -> tuple[int, l
     if env.auto_reset != "select":
         return 0, []
     expected = jax.jit(jax.vmap(jax.vmap(parts)))(play.key, play.state, play.action)
-    wrong = [] if _equal(expected, play.result) else ["`step` does not do what its parts do"]
+    wrong = [] if play.same(expected, play.result) else ["`step` does not do what its parts do"]
     return NUM_ENVS * NUM_STEPS, wrong
 
 

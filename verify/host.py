@@ -19,7 +19,7 @@ from ..envs.core import Environment
 from . import hazards
 from .candidate import Candidate, Fields, LocalCandidate
 from .evidence import Progress, gather
-from .suite import Property, Suite, Variant, derive_seed
+from .suite import EXACT, Property, Suite, Variant, derive_seed
 
 
 @dataclasses.dataclass
@@ -111,7 +111,8 @@ class LocalHost:
         rows = []
         with jax.enable_x64(variant.x64):
             env, params = self.suite.environment(variant)
-            played = hazards.play(env, params)
+            recompiled = self.suite.recompiled
+            played = hazards.play(env, params, EXACT if recompiled is None else recompiled(variant))
             for name, check in hazards.CHECKS.items():
                 started = time.perf_counter()
                 row = Row("L0", variant.name, name)

@@ -25,7 +25,7 @@ from .candidate import LocalCandidate, Program
 from .compare import Comparison, inputs_of
 from .evidence_tables import HEIGHT, WIDTH, sections
 from .record import Recording, record_policy, record_tape
-from .suite import Compare, Suite, Variant, derive_seed
+from .suite import Suite, Variant, derive_seed
 from .tape import TapeFileError, load
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -51,6 +51,11 @@ LEVELS = {
         "Whole episodes",
         "running free from the reset on, episode after episode, fed the same random draws",
         "transitions",
+    ),
+    "L3 distributions": (
+        "Late in episodes",
+        "returns and observations as distributions, where two courses of a chaotic system part",
+        "episodes",
     ),
     "E1": ("Samplers", "our random draws against the reference's, by distribution", "draws"),
     "floats": ("Rounding", "errors in units in the last place, and how they grow", "transitions"),
@@ -150,15 +155,9 @@ def _levels(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _fields(suite: Suite) -> list[dict[str, str]]:
     """The total table: every field of the reference, and what is compared besides."""
     return [
-        {"name": name, "how": _how(field.compare), "module": field.module}
+        {"name": name, "how": field.compare.words, "module": field.module}
         for name, field in suite.compared_fields().items()
     ]
-
-
-def _how(compare: Compare) -> str:
-    if compare.kind == "exact":
-        return "exactly, floats bit by bit"
-    return f"within {compare.ulp} units in the last place or {compare.atol:g}, whichever is wider"
 
 
 # -- both sides, step by step

@@ -1,23 +1,29 @@
 """L3: whole games of the reference, compared step by step (E2) and running free (E3).
 
-Under the suite's own policies, and (`targeted`) under trained ones and an explorer.
+Of a chaotic system, step by step and, late in its episodes, by distribution. Under the suite's own
+policies, and (`targeted`) under trained ones and an explorer.
 """
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..references.core import SnapshotRefused, VectorReference
 from . import hunters
+from .compare import Difference
 from .coverage.explorer import explore
+from .distributions import Late, judge
 from .host import Row
 from .record import Recording, ahead, record_policy
-from .session import Session
+from .session import DISTRIBUTIONS, Session
 from .suite import Policy, Variant, derive_seed
 
 NUM_ENVS = 256
-NUM_STEPS = 256  # of one recording
+NUM_STEPS = 256  # of one recording, or as many as RECORDED bytes hold
+RECORDED = 2**26
 Cell = tuple[Variant, str, Policy]
 
 
@@ -50,12 +56,30 @@ def play_targeted(session: Session) -> None:
 
 def _play(session: Session, cells: Sequence[Cell]) -> None:
     cells = [cell for cell in cells if _is_chosen(session, *cell[:2])]
+    late: dict[str, dict[str, Late]] = {}
     for i, (variant, name, policy) in enumerate(cells):
         episodes = -(-session.options.episodes // len(session.suite.policies(variant)))
         with session.suite.reference(variant, min(NUM_ENVS, episodes)) as reference:
             stop_after = -(-episodes // reference.num_envs)
             cell = _Cell(session, variant, name)
+            if cell.late is not None:
+                late.setdefault(variant.name, {})[name] = cell.late
             cell.play(policy, reference, stop_after, i / len(cells), 1 / len(cells))
+    for variant_name, policies in late.items():
+        _judge_late(session, variant_name, policies)
+
+
+def _judge_late(session: Session, variant: str, policies: Mapping[str, Late]) -> None:
+    found = judge(policies)
+    row = session.row(DISTRIBUTIONS, variant, ", ".join(policies))
+    row.count, row.episodes = len(found["rows"]), found["count"]
+    row.mismatches, row.what = len(found["what"]), found["what"]
+    session.evidence.setdefault(DISTRIBUTIONS, {})[variant] = found
+
+
+def _steps(reference: VectorReference) -> int:
+    size = sum(value.nbytes for value in reference.snapshot().values())
+    return int(np.clip(RECORDED // size, 1, NUM_STEPS))
 
 
 def _is_chosen(session: Session, variant: Variant, policy: str) -> bool:
@@ -84,7 +108,9 @@ class _Cell:
         self.seed = derive_seed(session.seed, variant.name, policy)
         self.comparison, _ = session.sides(variant)
         self.e2 = session.row("L3 E2", variant.name, policy)
-        self.e3 = session.row("L3 E3", variant.name, policy)
+        chaotic = bool(session.suite.chaotic)
+        self.e3 = None if chaotic else session.row("L3 E3", variant.name, policy)
+        self.late = Late(self.comparison) if chaotic and policy in session.suite.blind else None
         self._digest = hashlib.sha256()
 
     def play(
@@ -100,14 +126,19 @@ class _Cell:
         label = f"L3 {self.variant.name}, {self.policy}"
         self.session.progress(label, done)
         recordings = ahead(
-            record_policy(self.session.suite, reference, policy, self.seed, NUM_STEPS, stop_after)
+            record_policy(
+                self.session.suite, reference, policy, self.seed, _steps(reference), stop_after
+            )
         )
         for first, first_draws, recording in recordings:
             if states is None:
                 states, shown = self.comparison.start(first_draws)
                 if wrong := self.comparison.reset_difference(shown, recording, first):
-                    self.e3.mismatches += wrong
-                    self.e3.what.append(f"{wrong} of {reference.num_envs} resets differ")
+                    row = self.e3 or self.e2
+                    row.mismatches += wrong
+                    row.what.append(f"{wrong} of {reference.num_envs} resets differ")
+            if self.late is not None:
+                self.late.add(recording, first_draws)
             states, differs = self.compare(states, recording, steps)
             if differs:
                 return  # one story a cell: what follows only repeats it
@@ -116,22 +147,28 @@ class _Cell:
             self.session.progress(label, done + share * min(1.0, finished))
 
     def compare(self, states: Any, recording: Recording, steps_before: int) -> tuple[Any, bool]:
-        """Both comparisons of one recording, ours running free from `states`.
+        """Both comparisons of one recording, ours running free from `states`, where it can be.
 
         Returns (our states after it, whether anything differs).
         """
+        rows: list[tuple[Row, Difference]] = []
         started = time.perf_counter()
-        # First on its own: the states in between, which E2 shows, are the answers here.
-        states, free = self.comparison.free_running(states, recording)
+        if self.e3 is not None:
+            # First on its own: the states in between, which E2 shows, are the answers here.
+            states, free = self.comparison.free_running(states, recording)
+            rows.append((self.e3, free))
         between = time.perf_counter()
         resynchronised = self.comparison.resynchronised(recording)
-        self.e3.seconds += between - started
+        rows.insert(0, (self.e2, resynchronised))
+        if self.e3 is not None:
+            self.e3.seconds += between - started
         self.e2.seconds += time.perf_counter() - between
+        self.session.tallies.update(resynchronised.tallies)
         recording.add_to(self._digest)
         self.session.transitions += recording.num_transitions
         ended = recording.outcome.terminated | recording.outcome.truncated
         told: Row | None = None
-        for row, found in ((self.e2, resynchronised), (self.e3, free)):
+        for row, found in rows:
             row.sha256 = self._digest.hexdigest()
             row.count += recording.num_transitions
             row.episodes += int(ended.sum())

@@ -1,8 +1,10 @@
 """What all levels of one verification share: options, rows, stories, and both sides."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..references.core import Outcome
 from .compare import Comparison, Difference
@@ -14,6 +16,7 @@ from .suite import Suite, Variant
 from .tape import Player
 
 LEVELS = ("L0", "L1", "L2", "L3")
+DISTRIBUTIONS = "L3 distributions"
 TARGETED, COVERAGE = "targeted", "coverage"
 ALL_LEVELS = (*LEVELS, TARGETED, COVERAGE, *EVIDENCE)
 BANK = Path(__file__).parent / "regressions"
@@ -49,13 +52,15 @@ def silent(what: str, done: float) -> None:
 
 
 class Session:
-    """`rows` and `stories` fill up as the levels run."""
+    """`rows`, `stories`, `tallies` and `evidence` fill up as the levels run."""
 
     def __init__(self, suite: Suite, options: Options, progress: Progress = silent) -> None:
         self.suite, self.options, self.progress = suite, options, progress
         self.rows: list[Row] = []
         self.stories: list[Story] = []
         self.transitions = 0
+        self.tallies = Counter(dict.fromkeys(suite.tallies, 0))
+        self.evidence: dict[str, dict[str, Any]] = {}
         self.seed = options.seed or 0
         self.host: Host = LocalHost(suite)
         self._comparisons: dict[str, tuple[Comparison, Player]] = {}

@@ -64,6 +64,16 @@ class Compare:
         if self.kind == "ignored" and not self.why:
             raise SuiteError("a field may only be ignored for a reason: give `why`")
 
+    @property
+    def words(self) -> str:
+        """How close, in words."""
+        if self.kind == "exact":
+            return "exactly, floats bit by bit"
+        sizes = [f"{self.atol:g}"] if self.atol or not self.rtol else []
+        sizes += [f"{self.rtol:g} of the field's largest entry"] if self.rtol else []
+        units = f"{self.ulp} units in the last place or " if self.ulp else ""
+        return f"within {units}{' plus '.join(sizes)}" + (", whichever is wider" if units else "")
+
     def differs(self, ours: Any, theirs: Any, batch: int = 0) -> Any:
         """bool, entry by entry: whether two arrays of one shape differ; numpy's or JAX's alike.
 

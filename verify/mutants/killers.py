@@ -109,18 +109,20 @@ class Recordings:
         self._variants: dict[str, Lockstep] = {}
 
     def scenarios(self, instrumented: Instrumented, log: Log) -> set[int]:
-        """L2: every scenario of the suite, free running."""
+        """L2: every scenario of the suite, running free where it can be."""
         found: set[int] = set()
         by_variant: dict[str, list[Scenario]] = {}
         for scenario in instrumented.suite.scenarios:
             by_variant.setdefault(repr(scenario.variant), []).append(scenario)
         for scenarios in by_variant.values():
             side = self._lockstep(instrumented, scenarios[0].variant)
-            found |= side.killed(side.scenarios(scenarios), log, free=True)
+            free = not instrumented.suite.chaotic
+            found |= side.killed(side.scenarios(scenarios), log, free=free)
         return found
 
     def rollouts(self, wanted: Callable[[str], bool]) -> Killer:
-        """L3: the policies whose names are wanted, re-synchronised and free running."""
+        """L3: the policies whose names are wanted, re-synchronised and, where it can be, free
+        running."""
 
         def kill(instrumented: Instrumented, log: Log) -> set[int]:
             found: set[int] = set()
@@ -130,7 +132,8 @@ class Recordings:
                     side = self._lockstep(instrumented, variant)
                     batch = side.policies(names)
                     found |= side.killed(batch, log)
-                    found |= side.killed(batch, log, free=True, resets=True)
+                    free = not instrumented.suite.chaotic
+                    found |= side.killed(batch, log, free=free, resets=True)
             return found
 
         return kill
