@@ -32,7 +32,10 @@ class TapeError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Draw:
-    """One random number that the reference consumed: where, out of how many, which."""
+    """One random number that the reference consumed: where, out of how many, which.
+
+    Of a real number without bounds, the bits of the double, read as int64, below 2**64.
+    """
 
     site: str
     bound: int

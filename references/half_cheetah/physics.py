@@ -21,7 +21,7 @@ from ..gymnasium_vector import RANGE, check_gymnasium, installed_version, source
 
 NAME = "gymnasium-half-cheetah"
 MUJOCO_VERSION = "3.17.0"
-REMEDY = f"pip install 'simlift[mujoco]', or 'mujoco=={MUJOCO_VERSION}' 'gymnasium[mujoco]' {RANGE}"
+REMEDY = f"pip install 'simlift[mujoco]', or '{RANGE}' 'mujoco=={MUJOCO_VERSION}' imageio packaging"
 
 NUM_JOINTS, NUM_MOTORS = 9, 6
 STATE = {
