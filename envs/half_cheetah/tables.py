@@ -1,8 +1,9 @@
-"""What MuJoCo 3.17.0 makes of Gymnasium's half_cheetah.xml, by MjModel's names.
+"""What MuJoCo 3.17.0 makes of Gymnasium's half_cheetah.xml.
 
-Bodies: world, torso, then thigh, shin and foot of the back leg, and of the front leg. Joints: x, z
-and pitch of the torso, then one a body. Geoms: floor, torso, head, then one a body. Actuators: one
-for each joint but the torso's. Written by `python -m simlift.references.half_cheetah.model`.
+Names are MjModel's. Bodies: world, torso, then thigh, shin and foot of the back leg, and of the
+front leg. Joints: x, z and pitch of the torso, then one a body. Geoms: floor, torso, head, then one
+a body. Actuators: one for each joint but the torso's.
+Written by `python -m simlift.references.half_cheetah.model`.
 """
 
 BODY_PARENTID = (0, 0, 1, 2, 3, 1, 5, 6)
