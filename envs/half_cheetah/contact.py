@@ -41,7 +41,7 @@ from .planar import (
 )
 
 NEVER = -1e30
-"""The reference of rows that are not there: no acceleration is below it, so that they never push."""
+"""The reference of rows that are not there: no acceleration is below it, so they never push."""
 
 
 class Contact(NamedTuple):
@@ -72,7 +72,7 @@ class Constraints(NamedTuple):
     limits: list[Limit]
 
 
-Active = list[Array]
+Active = list[Array | bool]
 """Which rows push, bool: of each contact the edges normal + mu tangent, normal - mu tangent, and
 the normal (two rows of MuJoCo's); then of each limit."""
 

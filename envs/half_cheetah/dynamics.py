@@ -12,6 +12,7 @@ from jax import Array, lax
 from . import contact, planar, solver
 from .model import DAMPING, GRAVITY, TIMESTEP
 from .planar import Scalar, Vector
+from .segments import segmented
 
 MAX_VALUE = 1e10
 """Beyond it a number is as bad as NaN.  upstream: mjMAXVAL"""
@@ -24,7 +25,7 @@ class Body(NamedTuple):
     qvel: Vector
     qacc: Vector  # without the damping's implicit part; the next solver's warm start
     ctrl: Vector  # of the motors, within -1 .. 1
-    advance: Scalar  # of x since the environment step began
+    advance: Array  # of x since the environment step began
 
 
 class Solution(NamedTuple):
@@ -114,16 +115,24 @@ def _reset_where(bad: Array, body: Body) -> Body:
     )
 
 
-def steps(body: Body, count: int) -> tuple[Body, Array]:
-    """(the body after `count` physics steps, int32 [] how many of them the solver did not settle).
+def steps(
+    qpos: Array, qvel: Array, qacc: Array, action: Array, *, count: int, segment_size: int = 0
+) -> tuple[Array, Array, Array, Array, Array]:
+    """`count` physics steps. upstream: do_simulation
 
-    upstream: mj_step, nstep times
+    qpos, qvel, qacc: float [9], qacc being where the solver starts; action: float [6]. Returns the
+    three after the steps, the way in x float [], and how many steps the solver did not settle,
+    int32 []. segment_size: see segments.py; 0 for one piece.
     """
+    still = jnp.zeros_like(qpos[0])
+    body = Body(list(qpos), list(qvel), list(qacc), clamp(list(action)), still)
 
-    def one(_: Array, carry: tuple[Body, Array]) -> tuple[Body, Array]:
+    def step(trip: Array, carry: tuple[Body, Array]) -> tuple[Body, Array]:
         body, failures = carry
-        body, exact = physics_step(body)
+        one = segmented(physics_step, trip >= 0, segment_size) if segment_size else physics_step
+        body, exact = one(body)
         return body, failures + (~exact).astype(jnp.int32)
 
-    none = jnp.zeros_like(body.advance, jnp.int32)
-    return lax.fori_loop(0, count, one, (body, none))
+    body, failures = lax.fori_loop(0, count, step, (body, jnp.zeros_like(still, jnp.int32)))
+    qpos, qvel, qacc = map(jnp.stack, body[:3])
+    return qpos, qvel, qacc, body.advance, failures

@@ -9,20 +9,20 @@ from jax import Array
 from ..core import AutoReset, Environment, Outcome
 from ..spaces import Box
 from . import draws as draws_module
-from . import dynamics
+from .kernel import simulate
 from .model import TIMESTEP
 from .observe import observe
 from .render import render
-from .state import Config, Draws, Params, State
+from .state import Config, Draws, Kernel, Params, State
 
 
 class HalfCheetah(Environment[State, Params, Any]):
     """Gymnasium's HalfCheetah-v5: a planar cheetah of seven links; run forward.
 
     Actions: Box(-1, 1, (6,)), torques of the motors as parts of their greatest. Observation: float
-    [17], or [18] with the torso's x, see `observe`. Reward: speed forward less a cost of the action.
-    Never terminates, truncates after 1000 steps. Source of the mechanics, quirks and claim:
-    README.md beside this file.
+    [17], or [18] with the torso's x, see `observe`. Reward: speed forward less a cost of the
+    action. Never terminates, truncates after 1000 steps. Source of the mechanics, quirks and
+    claim: README.md beside this file.
     """
 
     name = "HalfCheetah-v5"
@@ -34,11 +34,13 @@ class HalfCheetah(Environment[State, Params, Any]):
         *,
         frame_skip: int = 5,
         exclude_current_positions_from_observation: bool = True,
+        kernel: Kernel = "auto",
         auto_reset: AutoReset = "select",
     ) -> None:
         config = Config(
             frame_skip=frame_skip,
             exclude_current_positions_from_observation=exclude_current_positions_from_observation,
+            kernel=kernel,
         )
         super().__init__(config, auto_reset=auto_reset)
 
@@ -79,17 +81,16 @@ class HalfCheetah(Environment[State, Params, Any]):
     ) -> tuple[State, Outcome]:
         """`frame_skip` physics steps of 0.01 s.  upstream: HalfCheetahEnv.step"""
         action = action.astype(state.qpos.dtype)
-        qpos, qvel, qacc = (list(x) for x in (state.qpos, state.qvel, state.qacc_warmstart))
-        ctrl = dynamics.clamp(list(action))
-        start = dynamics.Body(qpos, qvel, qacc, ctrl, jnp.zeros_like(state.qpos[0]))
-        body, failures = dynamics.steps(start, self.config.frame_skip)
+        qpos, qvel, qacc, advance, failures = simulate(
+            state.qpos, state.qvel, state.qacc_warmstart, action, self.config
+        )
         after = State(
-            qpos=jnp.stack(body.qpos),
-            qvel=jnp.stack(body.qvel),
-            qacc_warmstart=jnp.stack(body.qacc),
+            qpos=qpos,
+            qvel=qvel,
+            qacc_warmstart=qacc,
             elapsed_steps=state.elapsed_steps + 1,
         )
-        x_velocity = body.advance / (self.config.frame_skip * TIMESTEP)
+        x_velocity = advance / (self.config.frame_skip * TIMESTEP)
         reward_forward = params.forward_reward_weight * x_velocity
         reward_ctrl = -params.ctrl_cost_weight * jnp.sum(jnp.square(action))
         return after, Outcome(

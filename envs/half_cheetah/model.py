@@ -1,9 +1,9 @@
 """The planar cheetah: what the equations need, derived from the compiled model.
 
-Links are numbered 0..6: torso, back thigh, shin, foot, front thigh, shin, foot; link b is body b + 1
-of MuJoCo's, and its joint (of the torso: its origin) is the body's own origin. Points and moments
-are (x, z) in a link's own axes: x forward, z up. Angles turn about +y, which takes x to -z: positive
-pitches the nose down.
+Links are numbered 0..6: torso, back thigh, shin, foot, front thigh, shin, foot; link b is body
+b + 1 of MuJoCo's, and its joint (of the torso: its origin) is the body's own origin. Points and
+moments are (x, z) in a link's own axes: x forward, z up. Angles turn about +y, which takes x to
+-z: positive pitches the nose down.
 """
 
 import math

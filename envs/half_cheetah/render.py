@@ -1,5 +1,7 @@
-"""A picture of a HalfCheetah state, drawn on the host. The view follows the torso; ticks on the floor
-are a metre apart."""
+"""A picture of a HalfCheetah state, drawn on the host.
+
+The view follows the torso; ticks on the floor are a metre apart.
+"""
 
 import math
 

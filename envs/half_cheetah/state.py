@@ -6,10 +6,13 @@ the torso, then the angles of back thigh, shin, foot, front thigh, shin, foot.
 """
 
 import dataclasses
+from typing import Literal, get_args
 
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
+
+Kernel = Literal["auto", "jnp", "c", "pallas"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,10 +23,14 @@ class Config:
     """Physics steps of 0.01 s in one step of the environment."""
     exclude_current_positions_from_observation: bool = True
     """Leaves the torso's x out of the observation."""
+    kernel: Kernel = "auto"
+    """What the physics runs as, see kernel.py."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.frame_skip, int) or self.frame_skip < 1:
             raise ValueError(f"frame_skip={self.frame_skip!r} must be an integer of at least 1")
+        if self.kernel not in get_args(Kernel):
+            raise ValueError(f"kernel={self.kernel!r}: choose one of {get_args(Kernel)}")
 
 
 def _number(value: float) -> Array:

@@ -1,0 +1,35 @@
+"""What the physics runs as: one source, dynamics.py, at several speeds."""
+
+import functools
+
+import jax
+from jax import Array
+
+from ..kernels import Lifted, lift
+from .dynamics import steps
+from .state import Config, Kernel
+
+SEGMENT_SIZE = 60
+"""Operations of a segment, for XLA on CPUs; from 20 to 250 make no difference beyond noise."""
+
+
+def simulate(
+    qpos: Array, qvel: Array, qacc: Array, action: Array, config: Config
+) -> tuple[Array, Array, Array, Array, Array]:
+    """The physics of one environment step; arguments and results are those of `dynamics.steps`.
+
+    config.kernel "c" and "pallas" are one kernel for the whole step, "auto" the one of the platform
+    that the program runs on, see envs/kernels; "jnp", and "auto" where there is no kernel, is XLA,
+    which gets its program in segments on CPUs.
+    """
+    args = qpos, qvel, qacc, action
+    kernel = _kernel(config.frame_skip, config.kernel)
+    if kernel.speed(*args, platform="cpu") != "jnp":
+        return kernel(*args)
+    segments = functools.partial(steps, count=config.frame_skip, segment_size=SEGMENT_SIZE)
+    return jax.lax.platform_dependent(*args, cpu=segments, default=kernel)
+
+
+@functools.cache
+def _kernel(count: int, backend: Kernel) -> Lifted:
+    return lift(functools.partial(steps, count=count), name="half_cheetah", backend=backend)
