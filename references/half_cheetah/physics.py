@@ -85,7 +85,7 @@ def load_mujoco() -> Any:
 def expected_warnings() -> Iterator[None]:
     """MuJoCo's warnings that are meant here go nowhere, where they would be printed and written to
     a file in the working folder; others become Python's."""
-    mujoco, heard = load_mujoco(), list[str]()
+    mujoco, heard = importlib.import_module("mujoco"), list[str]()
     before = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(heard.append)
     try:

@@ -137,7 +137,7 @@ class HalfCheetahReference(SingleReference):
 
 
 def reset_draws(log: DrawLog) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of resets, float64: (uniform in [0, 1) [B, 9], standard normal [B, 9]); zeros
-    where there was none."""
-    uniform, bits = np.split(log.value, [NUM_JOINTS], axis=1)
+    """The numbers of resets, float64: (uniform in [0, 1) [..., 9], standard normal [..., 9]); zeros
+    where there was none. log: of this reference, its values [..., 18]."""
+    uniform, bits = np.split(log.value, [NUM_JOINTS], axis=-1)
     return uniform / BOUNDS["uniform"], np.ascontiguousarray(bits).view(np.float64)
