@@ -5,7 +5,6 @@ Exit codes: 0, it holds; 1, it does not; 2, it could not be run, and one line sa
 
 import contextlib
 import dataclasses
-import functools
 import json
 import os
 import sys
@@ -23,8 +22,8 @@ from rich.table import Table
 from .envs.animation import record_episode, save_animation
 from .envs.files import write_atomically
 from .envs.registry import list_environments, make
+from .peers import find_benchmark, find_peers
 from .references.core import ReferenceUnavailable
-from .references.pong import VectorPong, random_play
 from .train import (
     RunOptions,
     TrainingError,
@@ -239,19 +238,23 @@ class Train:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Measure steps per second beside the reference on the same machine in the same minutes.
+    """Measure steps per second beside other programs on the same machine in the same minutes.
+
+    MJX and Brax run in processes of their own, with the Python that SIMLIFT_PEER_PYTHON names.
 
     Example: simlift bench pong --batch 1024,4096,65536 --out bench.json
     """
 
     env: Environment = "pong"
-    """An environment with a benchmark: pong."""
+    """An environment with a benchmark: cart_pole, half_cheetah or pong."""
     batch: str = "1024,4096,65536"
     """Environments side by side, a list with commas."""
     what: str = ",".join(throughput.KINDS)
     """Of env (random legal actions), rollout (a policy acts), ppo (it also learns)."""
-    frameskip: str = "1,8"
-    """Frames a step, a list with commas."""
+    peers: str = "all"
+    """Who is timed beside it: all, none, or names with commas; another name lists them."""
+    frameskip: str | None = None
+    """Pong: frames a step, a list with commas; 1,8 unless given."""
     repeats: int = 5
     """Timed runs of a figure; the median counts."""
     quick: bool = False
@@ -265,30 +268,34 @@ class Bench:
 
     def run(self, screen: Screen) -> int:
         """Measure and show the table."""
-        if self.env != "pong":
-            raise ValueError(f"there is no benchmark for {self.env!r}; there is pong")
-        jax.config.update("jax_num_cpu_devices", machine.available_cores())
-        frameskips = numbers(self.frameskip)
+        benchmark = find_benchmark(self.env)
+        names = benchmark.peer_names(self.peers)
+        variants = benchmark.variants(numbers(self.frameskip) if self.frameskip else None)
         make_options = throughput.BenchOptions.quick if self.quick else throughput.BenchOptions
         changes: dict[str, Any] = {} if self.quick else {"batches": numbers(self.batch)}
         if not self.quick:
             changes["repeats"] = self.repeats
         options = make_options(
-            variants=tuple({"frameskip": n} for n in frameskips),
-            what=tuple(self.what.split(",")),
-            **changes,
+            env=benchmark.env, variants=variants, what=tuple(self.what.split(",")), **changes
         )
-        try:
-            peers = pong_peers(frameskips)
-        except ReferenceUnavailable as error:
-            screen.console.print(f"measuring without the peer: {error}", markup=False)
-            peers = []
-        with screen.progress() as progress:
+        jax.config.update("jax_num_cpu_devices", machine.available_cores())
+        if names:
+            # Both before JAX first computes: peers need some of an accelerator's memory, too.
+            os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        accelerator = jax.default_backend() != "cpu"
+        peers, missing = find_peers(benchmark, names, variants, accelerator)
+        for name, reason in missing.items():
+            screen.console.print(f"measuring without {name}: {reason}", markup=False)
+        with contextlib.ExitStack() as stack:
+            for peer in peers:
+                stack.callback(peer.close)
+            progress = stack.enter_context(screen.progress())
             result = throughput.run(
                 options,
                 peers,
                 lambda done, total, what: progress(what, done / total),
             )
+        result["missing_peers"] = missing
         if path := self.out or (self.out_dir and self.out_dir / result_name(self.env, result)):
             throughput.write(result, path)
         if not screen.as_json:
@@ -590,21 +597,6 @@ def save_episode(result: dict[str, Any], path: Path, seed: int) -> None:
 
     frames = record_episode(env, params, act, jax.random.key(seed))
     save_animation(frames, path, fps=30)
-
-
-def pong_peers(frameskips: Sequence[int]) -> list[throughput.Peer]:
-    """PufferLib's own C, on one core and on all of them. Raises ReferenceUnavailable."""
-    VectorPong(1).close()
-    return [
-        throughput.Peer(
-            name="pong.h (C, -O2)",
-            run=functools.partial(random_play, threads=threads, frameskip=frameskip),
-            cores=threads,
-            variant={"frameskip": frameskip},
-        )
-        for frameskip in frameskips
-        for threads in sorted({1, machine.available_cores()})
-    ]
 
 
 def numbers(text: str) -> tuple[int, ...]:

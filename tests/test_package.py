@@ -23,6 +23,7 @@ ARROWS: dict[str, set[str]] = {
     "envs": set(),
     "train": {"envs"},
     "verify": {"envs", "references", "train"},
+    "peers": {"references", "train"},
     "translate": {"envs", "references", "train", "verify"},
 }
 HEAVY = {"gymnasium", "gymnax", "matplotlib", "torch"}

@@ -3,17 +3,17 @@
 Every row is one compiled program, `jit(scan(...))` over a batch, whose carry is donated and goes
 round. Actions, masks, resets and randomness are inside. Each step writes its observation and its
 reward to memory and adds those of the step before to a checksum, so none of it can be optimised
-away. A timed run is as many calls as last `seconds`; ours and the peer's runs take turns, and the
-figures are medians, so that a machine that slows down slows both.
+away. A timed run is as many calls as last `seconds`; ours and the peers' runs take turns, and the
+figures are medians, so that a machine that slows down slows all.
 """
 
 import dataclasses
 import datetime
+import functools
 import gc
 import json
 import os
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -27,7 +27,8 @@ from ..envs.files import write_atomically
 from ..envs.registry import make
 from . import machine
 from .equality import compare_devices
-from .workloads import POLICIES, Program, Work, compile_work, env_work, ppo_work, rollout_work
+from .turns import Peer, PeerFailed, Run, take_turns
+from .workloads import POLICIES, Work, compile_work, env_work, ppo_work, rollout_work
 
 KINDS = ("env", "rollout", "ppo")
 RANDOM = "random legal"
@@ -57,6 +58,9 @@ class BenchOptions:
     """Timed runs of a row."""
     seconds: float = 0.5
     """Least duration of a timed run."""
+    peer_seconds: float = 30.0
+    """A peer whose runs of one row took this long together is not run again for it; every peer is
+    timed once at least."""
     steps_per_call: int = 2**22
     """Environment steps of one call of the compiled loop, at most; at least one step each."""
     prng: str = "threefry2x32"
@@ -72,7 +76,7 @@ class BenchOptions:
             sizes = getattr(self, name)
             if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
                 raise ValueError(f"{name}={sizes!r} must hold integers of at least 1")
-        for name in ("repeats", "seconds", "steps_per_call"):
+        for name in ("repeats", "seconds", "peer_seconds", "steps_per_call"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be above 0")
 
@@ -81,32 +85,20 @@ class BenchOptions:
         """Small enough for a test or a notebook; the figures are rough."""
         small: dict[str, Any] = {"batches": (1024, 16384), "ppo_batches": (256,)}
         small |= {"policies": ("mlp",), "repeats": 3, "seconds": 0.1, "steps_per_call": 2**18}
+        small |= {"peer_seconds": 5.0}
         return cls(**(small | changes))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Peer:
-    """Another program that plays the same environment, timed in turns with ours."""
-
-    name: str
-    run: Callable[[int, int], object]
-    """(num_envs, num_steps): plays that many random steps of each environment, then returns."""
-    cores: int
-    """How many it uses. With 1, it is compared with our program held on one core."""
-    num_envs: int = 1024
-    """The batch at which it runs best; it is not held to ours."""
-    variant: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The variant of the options that it plays."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """One figure. Steps are environment steps, over the whole batch."""
+    """One figure. Steps are environment steps, over the whole batch, unless they are called physics
+    steps."""
 
     env: str
     what: str
     variant: Mapping[str, Any]
     frameskip: int
+    """Physics steps, or frames, of one environment step."""
     batch: int
     policy: str
     num_params: int | None = None
@@ -117,14 +109,23 @@ class Row:
     steps_per_s: float | None = None
     min_steps_per_s: float | None = None
     max_steps_per_s: float | None = None
+    physics_steps_per_s: float | None = None
     cores_used: float | None = None
     """Processor seconds per second of wall clock."""
     peer: str | None = None
     peer_cores: int | None = None
+    """None also where the peer runs on the accelerator."""
     peer_batch: int | None = None
+    peer_repeats: int | None = None
     peer_steps_per_s: float | None = None
     ratio: float | None = None
     """Ours over the peer's: the median over pairs of runs."""
+    per_core_ratio: float | None = None
+    """The same of steps per processor second; processors only."""
+    peer_compile_s: float | None = None
+    peer_peak_bytes: int | None = None
+    peer_error: str | None = None
+    """Why there is no figure of the peer."""
     compile_s: float | None = None
     state_bytes: int | None = None
     """Of one environment."""
@@ -148,7 +149,7 @@ def run(
     On processors the environment by itself is timed twice: with the whole process held on one
     core, against the peers that use one, and on all of them, against the others. To use all of
     them, JAX has to see several devices: set `jax_num_cpu_devices` before it first computes.
-    An accelerator is compared with the peer that uses the most cores.
+    An accelerator is compared with the peers that use it, and those that use the most cores.
     Raises ValueError for an unknown environment or variant, for a batch that the devices cannot
     share evenly, and where JAX was told not to use the processor.
     """
@@ -166,7 +167,7 @@ def run(
     for done, case in enumerate(cases):
         if progress:
             progress(done, len(cases), str(case))
-        rows.append(_measure(case, options, host))
+        rows += _measure(case, options, host)
     if progress:
         progress(len(cases), len(cases), "done")
     return {
@@ -176,12 +177,13 @@ def run(
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "prng": options.prng,
         "equality": equality,
+        "peers": {peer.name: peer.about for peer in peers},
         "rows": [dataclasses.asdict(row) for row in rows],
     }
 
 
 class Case(NamedTuple):
-    """One row to be."""
+    """One program of ours, and the peers beside it: a row for each, or one row without any."""
 
     env: Environment
     params: Any
@@ -191,11 +193,13 @@ class Case(NamedTuple):
     policy: str
     devices: Sequence[jax.Device]
     pinned: bool
-    peer: Peer | None
+    peers: tuple[Peer, ...] = ()
 
     def __str__(self) -> str:
         place = "one core" if self.pinned else f"{len(self.devices)} device(s)"
-        return f"{self.env.name} {self.what}, {self.batch} environments, {self.policy}, {place}"
+        beside = "".join(f", {peer.name}" for peer in self.peers)
+        what = f"{self.env.name} {self.what}, {self.batch} environments, {self.policy}"
+        return f"{what}, {place}{beside}"
 
     def work(self, options: BenchOptions) -> Work:
         share = self.batch // len(self.devices)
@@ -216,31 +220,28 @@ def _cases(
     devices = jax.devices()
     on_cpu = devices[0].platform == "cpu"
     peers = [peer for peer in peers if peer.variant == variant]
-    most = max((peer.cores for peer in peers), default=0)
-    one_core: list[Peer | None] = [peer for peer in peers if peer.cores == 1]
-    all_cores: list[Peer | None] = [
-        peer for peer in peers if peer.cores == most and (peer.cores > 1 or not on_cpu)
-    ]
+    most = max((peer.cores or 0 for peer in peers), default=0)
+    one_core = tuple(peer for peer in peers if peer.cores == 1)
+    everything = tuple(
+        peer for peer in peers if peer.cores is None or peer.cores == most > int(on_cpu)
+    )
     for what in options.what:
         for batch in options.ppo_batches if what == "ppo" else options.batches:
+            case = functools.partial(Case, env, params, variant, what, batch)
             if what == "env":
                 if batch % len(devices):
                     raise ValueError(
                         f"a batch of {batch} cannot be shared evenly by {len(devices)} devices"
                     )
                 if on_cpu and machine.can_pin():
-                    for peer in one_core or [None]:
-                        yield Case(
-                            env, params, variant, what, batch, RANDOM, devices[:1], True, peer
-                        )
-                for peer in all_cores or [None]:
-                    yield Case(env, params, variant, what, batch, RANDOM, devices, False, peer)
+                    yield case(RANDOM, devices[:1], True, one_core)
+                yield case(RANDOM, devices, False, everything)
             else:
                 for policy in options.policies:
-                    yield Case(env, params, variant, what, batch, policy, devices[:1], False, None)
+                    yield case(policy, devices[:1], False)
 
 
-def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> Row:
+def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> list[Row]:
     env, on_cpu = case.env, host["platform"] == "cpu"
     _, state = jax.eval_shape(env.reset, jax.random.key(0), case.params)
     space = env.observation_space(case.params)
@@ -249,7 +250,7 @@ def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> Row:
         env=env.name,
         what=case.what,
         variant=dict(case.variant),
-        frameskip=case.variant.get("frameskip", 1),
+        frameskip=physics_steps(env),
         batch=case.batch,
         policy=case.policy,
         devices=len(case.devices),
@@ -264,85 +265,77 @@ def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> Row:
             work = case.work(options)
             key = jax.random.key(options.seed, impl=options.prng)
             program = compile_work(work, case.devices, key)
-            ours, theirs, cores_used = _take_turns(program, case.peer, options)
+            ours, theirs = take_turns(
+                program,
+                case.peers,
+                case.batch,
+                repeats=options.repeats,
+                seconds=options.seconds,
+                peer_seconds=options.peer_seconds,
+            )
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        return dataclasses.replace(row, error=f"out of memory: {str(error).splitlines()[0]}")
+        return [dataclasses.replace(row, error=f"out of memory: {str(error).splitlines()[0]}")]
     finally:
         gc.collect()  # the next row needs the memory
-    speed = statistics.median(ours)
+    speeds = [run.speed for run in ours]
+    speed = statistics.median(speeds)
     row = dataclasses.replace(
         row,
         num_params=work.num_params,
         repeats=len(ours),
         steps_per_s=speed,
-        min_steps_per_s=min(ours),
-        max_steps_per_s=max(ours),
+        min_steps_per_s=min(speeds),
+        max_steps_per_s=max(speeds),
+        physics_steps_per_s=speed * row.frameskip,
         compile_s=program.compile_s,
         peak_bytes=program.peak_bytes,
         device_peak_bytes=(case.devices[0].memory_stats() or {}).get("peak_bytes_in_use"),
-        cores_used=cores_used if on_cpu else None,
     )
+    if on_cpu:
+        used = sum(run.processor_s for run in ours) / sum(run.seconds for run in ours)
+        row = dataclasses.replace(row, cores_used=used)
     if case.what == "env":
         traffic = speed * 2 * (state_bytes(state) + observation_bytes)
         bandwidth = host.get("memory_bytes_per_s", 0) * len(case.devices)
         roofline = traffic / bandwidth if bandwidth else None
         row = dataclasses.replace(row, bytes_per_s=traffic, roofline=roofline)
-    if case.peer is not None:
-        row = dataclasses.replace(
-            row,
-            peer=case.peer.name,
-            peer_cores=case.peer.cores,
-            peer_batch=case.peer.num_envs,
-            peer_steps_per_s=statistics.median(theirs),
-            ratio=statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
-        )
-    return row
+    beside = zip(case.peers, theirs, strict=True)
+    return [_compare(row, ours, peer, runs) for peer, runs in beside] or [row]
 
 
-def _take_turns(
-    program: Program, peer: Peer | None, options: BenchOptions
-) -> tuple[list[float], list[float], float]:
-    """(our steps/s, the peer's, our processor seconds a second), by run."""
-    carry = program.carry
-
-    def play(calls: int) -> float:
-        nonlocal carry
-        started = time.perf_counter()
-        for _ in range(calls):
-            carry = program.call(carry)
-        jax.block_until_ready(carry)
-        return time.perf_counter() - started
-
-    def play_peer(num_steps: int) -> float:
-        assert peer is not None
-        started = time.perf_counter()
-        peer.run(peer.num_envs, num_steps)
-        return time.perf_counter() - started
-
-    play(1)  # the first call also allocates
-    calls = _long_enough(play, options.seconds)
-    num_steps = _long_enough(play_peer, options.seconds) if peer else 0
-    ours, theirs, processor_s, wall_s = [], [], 0.0, 0.0
-    for _ in range(options.repeats):
-        before = time.process_time()
-        seconds = play(calls)
-        processor_s += time.process_time() - before
-        wall_s += seconds
-        ours.append(calls * program.steps / seconds)
-        if peer:
-            theirs.append(peer.num_envs * num_steps / play_peer(num_steps))
-    return ours, theirs, processor_s / wall_s
+def physics_steps(env: Environment) -> int:
+    """Physics steps, or frames, of one environment step: what its configuration calls frame_skip,
+    or frameskip; 1 without either."""
+    names = ("frame_skip", "frameskip")
+    return next((getattr(env.config, name) for name in names if hasattr(env.config, name)), 1)
 
 
-def _long_enough(play: Callable[[int], float], seconds: float) -> int:
-    """The number that `play` needs to take about `seconds`."""
-    number = 1
-    # The better of two, because a hiccup in a short run would be taken for a long run.
-    while (taken := min(play(number), play(number))) < seconds / 4:
-        number *= 4
-    return max(1, round(number * seconds / taken))
+def _compare(row: Row, ours: Sequence[Run], peer: Peer, theirs: list[Run] | PeerFailed) -> Row:
+    """The row, and how the peer did beside it."""
+    row = dataclasses.replace(
+        row,
+        peer=peer.name,
+        peer_cores=peer.cores,
+        peer_batch=peer.num_envs or row.batch,
+    )
+    if isinstance(theirs, PeerFailed):
+        return dataclasses.replace(row, peer_error=str(theirs))
+    pairs = list(zip(ours, theirs, strict=False))  # a slow peer has fewer runs
+    per_core = None
+    if row.cores and peer.cores:
+        per_core = statistics.median(a.per_processor_s / b.per_processor_s for a, b in pairs)
+    _, compile_s, peak_bytes = peer.cost()
+    return dataclasses.replace(
+        row,
+        peer_repeats=len(theirs),
+        peer_steps_per_s=statistics.median(run.speed for run in theirs),
+        ratio=statistics.median(a.speed / b.speed for a, b in pairs),
+        per_core_ratio=per_core,
+        peer_compile_s=compile_s,
+        peer_peak_bytes=peak_bytes,
+    )
 
 
 def write(result: Mapping[str, Any], path: str | os.PathLike[str]) -> None:

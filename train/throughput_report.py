@@ -3,28 +3,14 @@
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-COLUMNS = (
-    "what",
-    "policy",
-    "frameskip",
-    "batch",
-    "on",
-    "steps/s",
-    "min – max",
-    "peer",
-    "peer steps/s",
-    "ratio",
-    "compile s",
-    "program",
-    "state",
-)
-NUMBERS = COLUMNS[2:4] + COLUMNS[5:7] + COLUMNS[8:]
+TEXTS = ("what", "policy", "on", "min – max", "peer")
+"""The columns that are not numbers."""
 RESULT_KEYS = ("machine", "versions", "commit", "date", "rows")
 BEGIN = "<!-- figures: written by `make figures`, do not edit -->"
 END = "<!-- end of figures -->"
@@ -46,27 +32,26 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
 def table(result: Mapping[str, Any]) -> Table:
     """For a terminal."""
     rows = result["rows"]
-    rich_table = Table(title=_title(rows), caption=provenance(result))
-    for column in COLUMNS:
-        rich_table.add_column(column, justify="right" if column in NUMBERS else "left")
-    for row in rows:
-        rich_table.add_row(*_cells(row))
+    rich_table = Table(title=_title(rows), caption="\n".join([*legend(result), provenance(result)]))
+    columns, lines = _grid(rows)
+    for column in columns:
+        rich_table.add_column(column, justify="left" if column in TEXTS else "right")
+    for line in lines:
+        rich_table.add_row(*line)
     return rich_table
 
 
 def markdown(result: Mapping[str, Any], *, best: bool = False) -> str:
-    """A Markdown table with a line below that says where its figures are from.
+    """A Markdown table with lines below that say who the peers are and where its figures are from.
 
     best: of each program only the batch at which it was fastest.
     """
     rows = _best(result["rows"]) if best else result["rows"]
-    lines = [
-        COLUMNS,
-        ["---:" if column in NUMBERS else "---" for column in COLUMNS],
-        *map(_cells, rows),
-    ]
-    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"{body}\n\n{provenance(result)}\n"
+    columns, lines = _grid(rows)
+    rule = ["---" if column in TEXTS else "---:" for column in columns]
+    body = "\n".join(f"| {' | '.join(line)} |" for line in (columns, rule, *lines))
+    told = "".join(f"- {line}\n" for line in legend(result))
+    return "\n\n".join(filter(None, [body, told.strip(), provenance(result)])) + "\n"
 
 
 def readme_table(results_dir: str | os.PathLike[str]) -> str:
@@ -83,6 +68,13 @@ def readme_table(results_dir: str | os.PathLike[str]) -> str:
         heading = f"{_title(result['rows'])} on {result['machine']['device']}"
         parts.append(f"### {heading}\n\n{markdown(result, best=True)}")
     return "\n".join(parts)
+
+
+def legend(result: Mapping[str, Any]) -> list[str]:
+    """A line for each peer of the table that has something to tell."""
+    about = result.get("peers", {})
+    names = dict.fromkeys(row["peer"] for row in result["rows"])
+    return [f"{name}: {about[name]}" for name in names if about.get(name)]
 
 
 def provenance(result: Mapping[str, Any]) -> str:
@@ -118,6 +110,11 @@ def si(value: float) -> str:
     return _three_digits(value)
 
 
+def ratio(value: float) -> str:
+    """Two decimals below 10, three significant digits above."""
+    return f"{value:.2f}" if value < 9.995 else _three_digits(value)
+
+
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" + "s" * (number != 1)
 
@@ -141,23 +138,47 @@ def _best(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(fastest.values())
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    head = [row["what"], row["policy"], str(row["frameskip"]), str(row["batch"]), place(row)]
-    if row["error"]:
-        return [*head, row["error"], *[""] * (len(COLUMNS) - len(head) - 1)]
-    spread = f"{si(row['min_steps_per_s'])} – {si(row['max_steps_per_s'])}"
-    peer = [""] * 3
-    if row["peer"]:
-        peer = [
-            f"{row['peer']}, {_count(row['peer_cores'], 'core')}",
-            si(row["peer_steps_per_s"]),
-            f"{row['ratio']:.2f}",
-        ]
-    return [
-        *(*head, si(row["steps_per_s"]), spread, *peer, f"{row['compile_s']:.1f}"),
-        "" if row["peak_bytes"] is None else f"{si(row['peak_bytes'])}B",
-        f"{row['state_bytes']} B",
-    ]
+def _grid(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The columns that are not empty, and the cells of each row."""
+    cells = [_cells(row) for row in rows]
+    columns = [name for name in cells[0] if any(line[name] for line in cells)] if cells else []
+    return columns, [[line[name] for name in columns] for line in cells]
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """By column. A result from before a field was there lacks it."""
+    speed, peer = row["steps_per_s"], row["peer"]
+    spread = f"{si(row['min_steps_per_s'])} – {si(row['max_steps_per_s'])}" if speed else ""
+    if peer:
+        peer += f", {_count(row['peer_cores'], 'core')}" if row["peer_cores"] else ", 1 device"
+    return {
+        "what": row["what"],
+        "policy": row["policy"],
+        "frameskip": str(row["frameskip"]),
+        "batch": str(row["batch"]),
+        "on": place(row),
+        "env steps/s": row["error"] or si(speed),
+        "physics steps/s": si(speed * row["frameskip"]) if speed else "",
+        "min – max": spread,
+        "peer": peer or "",
+        "peer batch": str(row["peer_batch"] or ""),
+        "peer env steps/s": row.get("peer_error") or _optional(si, row["peer_steps_per_s"]),
+        "ratio": _optional(ratio, row["ratio"]),
+        "ratio per core": _optional(ratio, row.get("per_core_ratio")),
+        "compile s": _optional("{:.1f}".format, row["compile_s"]),
+        "peer compile s": _optional("{:.1f}".format, row.get("peer_compile_s")),
+        "program": _optional(_bytes, row["peak_bytes"]),
+        "peer program": _optional(_bytes, row.get("peer_peak_bytes")),
+        "state": f"{row['state_bytes']} B",
+    }
+
+
+def _optional(show: Callable[[Any], str], value: Any) -> str:
+    return "" if value is None else show(value)
+
+
+def _bytes(size: int) -> str:
+    return f"{si(size)}B"
 
 
 def write_figures(readme: Path, results_dir: Path) -> None:

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from simlift.envs import make, state_bytes
 from simlift.train import equality, machine, throughput, throughput_report, workloads
-from simlift.train.throughput import BenchOptions, Peer
+from simlift.train.throughput import BenchOptions
+from simlift.train.turns import Peer, PeerCost, PeerFailed
 
 SMALL: dict[str, Any] = {"batches": (64,), "ppo_batches": (16,), "repeats": 2, "seconds": 0.001}
 
@@ -66,6 +67,7 @@ def test_every_kind_has_rows_with_their_cost(result: dict[str, Any]) -> None:
         assert row["repeats"] == 2
         assert 0 < row["min_steps_per_s"] <= row["steps_per_s"] <= row["max_steps_per_s"]
         assert row["compile_s"] > 0
+        assert row["physics_steps_per_s"] == row["steps_per_s"]
         assert row["state_bytes"] == state_bytes(state)
         # Carry in, carry out or reused: no program fits into less than its states.
         assert row["peak_bytes"] >= row["batch"] * row["state_bytes"] / row["devices"]
@@ -88,6 +90,50 @@ def test_policies_are_counted_and_have_no_peer(result: dict[str, Any]) -> None:
     assert rollout["policy"] == ppo["policy"] == "mlp"
     assert rollout["num_params"] == ppo["num_params"] > 0
     assert rollout["peer"] is None
+
+
+def refuse(num_envs: int, num_steps: int) -> None:
+    raise PeerFailed("the toy is broken")
+
+
+@pytest.mark.skipif(not machine.can_pin(), reason="no way to hold a process on one core here")
+def test_peers_share_our_runs_and_one_that_fails_spoils_nothing() -> None:
+    """Three peers on one core: a row each, ours timed once; the slow one is given up early."""
+    used = PeerCost(processor_s=0.0, compile_s=3.0, peak_bytes=5)
+    seconds = iter(range(100))
+    peers = [
+        Peer(name="broken", run=refuse, cores=1),
+        Peer(name="slow", run=lambda *_: time.sleep(0.02), cores=1, num_envs=None),
+        Peer(
+            name="compiled",
+            run=lambda *_: time.sleep(0.001),
+            cores=1,
+            cost=lambda: used._replace(processor_s=next(seconds)),
+            about="version 7",
+        ),
+    ]
+    changes = SMALL | {"what": ("env",), "repeats": 3, "peer_seconds": 0.01}
+    result = throughput.run(BenchOptions.quick(**changes), peers)
+    one = [row for row in result["rows"] if row["peer"]]
+    broken, slow, compiled = one
+    assert len({row["steps_per_s"] for row in one}) == 1 and broken["repeats"] == 3
+    assert broken["peer_error"] == "the toy is broken" and broken["ratio"] is None
+    assert slow["peer_repeats"] == 1 and slow["peer_batch"] == slow["batch"] == 64
+    assert slow["peer_error"] is None and slow["peer_compile_s"] is None
+    assert (compiled["peer_compile_s"], compiled["peer_peak_bytes"]) == (3.0, 5)
+    assert compiled["per_core_ratio"] > 0
+    assert result["peers"]["compiled"] == "version 7"
+    text = throughput_report.markdown(result)
+    assert "the toy is broken" in text and "- compiled: version 7" in text
+
+
+def test_physics_steps_are_those_of_the_configuration() -> None:
+    for name, kwargs, wanted in [
+        ("PufferPong-v0", {"frameskip": 8}, 8),
+        ("PufferPong-v0", {}, 1),
+        ("CartPole-v1", {}, 1),
+    ]:
+        assert throughput.physics_steps(make(name, **kwargs)[0]) == wanted
 
 
 def test_devices_agree(result: dict[str, Any]) -> None:
@@ -137,7 +183,7 @@ def test_other_failures_of_the_device_are_not_swallowed(monkeypatch: pytest.Monk
 
 def test_progress_counts_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        throughput, "_measure", lambda case, *_: throughput.Row(**_row(what=case.what))
+        throughput, "_measure", lambda case, *_: [throughput.Row(**_row(what=case.what))]
     )
     seen: list[tuple[int, int]] = []
     options = BenchOptions.quick(**SMALL, what=("rollout",), policies=("mlp", "gru"))
@@ -156,6 +202,7 @@ def test_progress_counts_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"ppo_batches": (1.5,)}, "ppo_batches="),
         ({"repeats": 0}, "repeats=0 must be above 0"),
         ({"seconds": -1.0}, "seconds="),
+        ({"peer_seconds": 0.0}, "peer_seconds="),
     ],
 )
 def test_bad_options_are_named(changes: dict[str, Any], message: str) -> None:
@@ -279,16 +326,34 @@ def _result(*rows: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-PEER = {"peer": "toy.h", "peer_cores": 1, "peer_steps_per_s": 4e6, "ratio": 0.5}
+PEER: dict[str, Any] = {"peer": "toy.h", "peer_cores": 1, "peer_batch": 8}
+PEER |= {"peer_steps_per_s": 4e6, "ratio": 0.5}
 
 
 def test_markdown_has_one_line_a_row_and_says_where_it_is_from() -> None:
     text = throughput_report.markdown(_result(_row(**PEER), _row(batch=16, error="out of memory")))
     head, rule, first, second, _, origin = text.splitlines()
     assert len({line.count("|") for line in (head, rule, first, second)}) == 1
-    assert "| 2 M | 1 M – 3 M | toy.h, 1 core | 4 M | 0.50 |" in first
+    assert "| 2 M | 2 M | 1 M – 3 M | toy.h, 1 core | 8 | 4 M | 0.50 |" in first
     assert "out of memory" in second
     assert "cpu:0 against gpu:0: 2 of 9 numbers differ" in origin
+
+
+def test_both_kinds_of_step_are_named() -> None:
+    head, _, first, *_ = throughput_report.markdown(_result(_row(frameskip=5))).splitlines()
+    cells = dict(zip(head.split(" | "), first.split(" | "), strict=True))
+    assert (cells["env steps/s"], cells["physics steps/s"]) == ("2 M", "10 M")
+
+
+def test_columns_without_an_entry_are_left_out() -> None:
+    def columns(*rows: dict[str, Any]) -> list[str]:
+        return throughput_report.markdown(_result(*rows)).splitlines()[0].strip("| ").split(" | ")
+
+    assert not any("peer" in name or "ratio" in name for name in columns(_row()))
+    on_device = _row(**PEER | {"peer_cores": None}, peer_compile_s=2.0, cores=None)
+    assert "peer compile s" in columns(_row(), on_device)
+    assert "ratio per core" not in columns(_row(), on_device)
+    assert "toy.h, 1 device" in throughput_report.markdown(_result(on_device))
 
 
 def test_readme_shows_the_best_batch_of_each_program(tmp_path: Path) -> None:
@@ -312,6 +377,13 @@ def test_terminal_table_holds_the_same_cells() -> None:
 )
 def test_si(value: float, text: str) -> None:
     assert throughput_report.si(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0312, "0.03"), (9.99, "9.99"), (9.999, "10"), (1234.5, "1234")]
+)
+def test_ratio(value: float, text: str) -> None:
+    assert throughput_report.ratio(value) == text
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"rows": []}'])

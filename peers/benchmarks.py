@@ -1,0 +1,79 @@
+"""Every environment with a benchmark, and its peers by name."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..references.core import ReferenceUnavailable
+from ..train.turns import Peer
+from . import cart_pole, half_cheetah, pong
+
+Variant = Mapping[str, Any]
+"""Keyword arguments of `make`."""
+
+Factory = Callable[[Sequence[Variant], bool], list[Peer]]
+"""(variants, whether JAX computes on an accelerator here): the peers that play them. Raises
+ReferenceUnavailable, naming the remedy, where the program is not installed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """An environment on the command line of `simlift bench`."""
+
+    env: str
+    """Name in the registry."""
+    peers: Mapping[str, Factory]
+    frameskips: tuple[int, ...] = ()
+    """What `--frameskip` is unless given; empty where the environment has no such argument."""
+
+    def variants(self, frameskips: Sequence[int] | None) -> tuple[Variant, ...]:
+        """What to measure. Raises ValueError for frameskips of an environment without."""
+        if frameskips is not None and not self.frameskips:
+            raise ValueError(f"{self.env} has no frameskip to choose; leave --frameskip away")
+        skips = self.frameskips if frameskips is None else frameskips
+        return tuple({"frameskip": skip} for skip in skips) or ({},)
+
+    def peer_names(self, text: str) -> tuple[str, ...]:
+        """Those that "all", "none" or a list with commas means. Raises ValueError for others."""
+        if text in ("all", "none"):
+            return tuple(self.peers) if text == "all" else ()
+        names = tuple(dict.fromkeys(text.split(",")))
+        if unknown := [name for name in names if name not in self.peers]:
+            raise ValueError(
+                f"{self.env} has no peer {unknown[0]!r}; there are {', '.join(self.peers)}, "
+                "all and none"
+            )
+        return names
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "cart_pole": Benchmark(env="CartPole-v1", peers=cart_pole.PEERS),
+    "half_cheetah": Benchmark(env="HalfCheetah-v5", peers=half_cheetah.PEERS),
+    "pong": Benchmark(env="PufferPong-v0", peers=pong.PEERS, frameskips=(1, 8)),
+}
+"""By the environment's name on the command line."""
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """Raises ValueError for an environment without one."""
+    if name not in BENCHMARKS:
+        there = ", ".join(BENCHMARKS)
+        raise ValueError(f"there is no benchmark for {name!r}; there are {there}")
+    return BENCHMARKS[name]
+
+
+def find_peers(
+    benchmark: Benchmark, names: Sequence[str], variants: Sequence[Variant], accelerator: bool
+) -> tuple[list[Peer], dict[str, str]]:
+    """(the peers that can be had here, why each of the others cannot, by name).
+
+    accelerator: whether JAX computes on one. Close the peers when they are no longer needed.
+    """
+    peers: list[Peer] = []
+    missing: dict[str, str] = {}
+    for name in names:
+        try:
+            peers += benchmark.peers[name](variants, accelerator)
+        except ReferenceUnavailable as error:
+            missing[name] = str(error)
+    return peers, missing
