@@ -72,9 +72,8 @@ class Constraints(NamedTuple):
     limits: list[Limit]
 
 
-Active = list[Array | bool]
-"""Which rows push, bool: of each contact the edges normal + mu tangent, normal - mu tangent, and
-the normal (two rows of MuJoCo's); then of each limit."""
+Active = Sequence[Array | bool]
+"""Which rows push, in the order of `residuals`."""
 
 
 class Load(NamedTuple):
@@ -167,18 +166,22 @@ def limits(qpos: Sequence[Scalar], qvel: Sequence[Scalar]) -> list[Limit]:
     return found
 
 
-def active_rows(constraints: Constraints, pose: Pose, acc: Sequence[Scalar]) -> Active:
-    """Which rows push at given accelerations of the links."""
+def residuals(constraints: Constraints, pose: Pose, acc: Sequence[Scalar]) -> list[Scalar]:
+    """J a - aref of each row at given accelerations of the links; where negative, a row pushes.
+
+    Rows: of each contact the edges normal + mu tangent and normal - mu tangent, then the normal,
+    which is two of MuJoCo's; then each limit.
+    """
     motions = joint_motions(pose, acc)
-    active = []
+    rows: list[Scalar] = []
     for c in constraints.contacts:
         t = FRICTION * (motions[c.link][0] + acc[turn(c.link)] * c.arm[1]) - c.tangent
         n = motions[c.link][1] - acc[turn(c.link)] * c.arm[0] - c.normal
-        active += [n + t < 0, n - t < 0, n < 0]
+        rows += [n + t, n - t, n]
     for limit in constraints.limits:
         bend = acc[turn(limit.link)] - acc[turn(PARENT[limit.link])]
-        active.append(limit.side * bend < limit.reference)
-    return active
+        rows.append(limit.side * bend - limit.reference)
+    return rows
 
 
 def add_active_rows(
@@ -213,7 +216,9 @@ def add_active_rows(
     return _add_limits(matrix, force, constraints.limits, active[3 * len(SPHERES) :])
 
 
-def _contact_load(contact: Contact, plus: Array, minus: Array, normal: Array) -> Load:
+def _contact_load(
+    contact: Contact, plus: Array | bool, minus: Array | bool, normal: Array | bool
+) -> Load:
     x, z = contact.arm
     d_plus = jnp.where(plus, contact.stiffness, 0.0)
     d_minus = jnp.where(minus, contact.stiffness, 0.0)

@@ -3,16 +3,15 @@
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 
 from . import contact, planar, solver
-from .model import DAMPING, GRAVITY, TIMESTEP
+from .model import DAMPING, GRAVITY, LEGS, TIMESTEP
 from .planar import Scalar, Vector
-from .segments import segmented
 
 MAX_VALUE = 1e10
 """Beyond it a number is as bad as NaN.  upstream: mjMAXVAL"""
@@ -60,12 +59,15 @@ def forward(
 def damped(mass: planar.Matrix, acc: Sequence[Scalar]) -> Vector:
     """Accelerations of the joints once their dampers act on the velocities after the step.
 
-    upstream: mj_EulerSkip. There all forces are on the right; at the solver's minimum they are the
-    mass matrix times its accelerations.
+    upstream: mj_EulerSkip, which solves (M + h B) a' = f for all forces f. At the solver's minimum
+    they are M a, so a' = a - (M + h B)^-1 h B a: in float32 small changes keep their digits.
     """
     weights = [TIMESTEP * damping for damping in DAMPING]
-    factors = solver.factor(planar.add_between(mass, weights))
-    return planar.to_joints(solver.solve(factors, solver.multiply(mass, acc)))
+    joints = planar.to_joints(acc)
+    drag = [0.0, *(-weights[b] * joints[planar.turn(b)] for b in LEGS)]
+    force = planar.add_torques([0.0] * 9, drag)
+    change = solver.solve(solver.factor(planar.add_between(mass, weights)), force)
+    return [a + d for a, d in zip(joints, planar.to_joints(change), strict=True)]
 
 
 def physics_step(body: Body) -> tuple[Body, Array]:
@@ -116,23 +118,29 @@ def _reset_where(bad: Array, body: Body) -> Body:
 
 
 def steps(
-    qpos: Array, qvel: Array, qacc: Array, action: Array, *, count: int, segment_size: int = 0
+    qpos: Array,
+    qvel: Array,
+    qacc: Array,
+    action: Array,
+    *,
+    count: int,
+    step: Callable[[Body], tuple[Body, Array]] = physics_step,
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """`count` physics steps. upstream: do_simulation
+    """`count` physics steps.  upstream: do_simulation
 
     qpos, qvel, qacc: float [9], qacc being where the solver starts; action: float [6]. Returns the
     three after the steps, the way in x float [], and how many steps the solver did not settle,
-    int32 []. segment_size: see segments.py; 0 for one piece.
+    int32 [].
     """
-    still = jnp.zeros_like(qpos[0])
-    body = Body(list(qpos), list(qvel), list(qacc), clamp(list(action)), still)
 
-    def step(trip: Array, carry: tuple[Body, Array]) -> tuple[Body, Array]:
+    def advance(_: Array, carry: tuple[Body, Array]) -> tuple[Body, Array]:
         body, failures = carry
-        one = segmented(physics_step, trip >= 0, segment_size) if segment_size else physics_step
-        body, exact = one(body)
+        body, exact = step(body)
         return body, failures + (~exact).astype(jnp.int32)
 
-    body, failures = lax.fori_loop(0, count, step, (body, jnp.zeros_like(still, jnp.int32)))
+    still = jnp.zeros_like(qpos[0])
+    body = Body(list(qpos), list(qvel), list(qacc), clamp(list(action)), still)
+    none = jnp.zeros_like(still, jnp.int32)
+    body, failures = lax.fori_loop(0, count, advance, (body, none))
     qpos, qvel, qacc = map(jnp.stack, body[:3])
     return qpos, qvel, qacc, body.advance, failures

@@ -6,7 +6,8 @@ import jax
 from jax import Array
 
 from ..kernels import Lifted, lift
-from .dynamics import steps
+from .dynamics import physics_step, steps
+from .segments import once, segmented
 from .state import Config, Kernel
 
 SEGMENT_SIZE = 60
@@ -26,8 +27,15 @@ def simulate(
     kernel = _kernel(config.frame_skip, config.kernel)
     if kernel.speed(*args, platform="cpu") != "jnp":
         return kernel(*args)
-    segments = functools.partial(steps, count=config.frame_skip, segment_size=SEGMENT_SIZE)
-    return jax.lax.platform_dependent(*args, cpu=segments, default=kernel)
+    in_segments = functools.partial(_in_segments, count=config.frame_skip)
+    return jax.lax.platform_dependent(*args, cpu=in_segments, default=kernel)
+
+
+def _in_segments(*args: Array, count: int) -> tuple[Array, Array, Array, Array, Array]:
+    def run(taken: Array) -> tuple[Array, Array, Array, Array, Array]:
+        return steps(*args, count=count, step=segmented(physics_step, taken, SEGMENT_SIZE))
+
+    return once(run)
 
 
 @functools.cache

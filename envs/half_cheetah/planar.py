@@ -75,15 +75,6 @@ def to_joints(links: Sequence[Scalar]) -> Vector:
     return [*links[:3], *(links[turn(b)] - links[turn(PARENT[b])] for b in LEGS)]
 
 
-def force_on_joints(links: Sequence[Scalar]) -> Vector:
-    """A force on link coordinates as the one on joint coordinates that does the same work: a torque
-    on a link turns all joints above it."""
-    joints = list(links)
-    for b in reversed(LEGS):
-        joints[turn(PARENT[b])] = joints[turn(PARENT[b])] + joints[turn(b)]
-    return joints
-
-
 def rotate(pose: Pose, link: int, point: Point) -> Arrow:
     """A point in the link's axes, from its joint, in the world's axes."""
     return _rotate(pose.cos[link], pose.sin[link], point)
@@ -156,7 +147,7 @@ def bias(pose: Pose, rates: Sequence[Scalar]) -> Vector:
     return [total(x_terms), total(z_terms), *map(total, turns)]
 
 
-def joint_forces(
+def joint_torques(
     qpos: Sequence[Scalar], qvel: Sequence[Scalar], ctrl: Sequence[Scalar]
 ) -> list[Scalar]:
     """Torque of the motor, the spring and the damper at each link's joint, N m; none at the torso.
@@ -175,8 +166,14 @@ def smooth_force(
 ) -> Vector:
     """All forces but those of the constraints, on link coordinates.  upstream: qfrc_smooth"""
     force = [-f for f in bias(pose, to_links(qvel))]
-    torques = joint_forces(qpos, qvel, ctrl)
+    return add_torques(force, joint_torques(qpos, qvel, ctrl))
+
+
+def add_torques(force: Sequence[Scalar], torques: Sequence[Scalar]) -> Vector:
+    """The force with a torque at each joint of LEGS added, which turns its link, and the parent the
+    other way."""
+    added = list(force)
     for b in LEGS:
-        force[turn(b)] = force[turn(b)] + torques[b]
-        force[turn(PARENT[b])] = force[turn(PARENT[b])] - torques[b]
-    return force
+        added[turn(b)] = added[turn(b)] + torques[b]
+        added[turn(PARENT[b])] = added[turn(PARENT[b])] - torques[b]
+    return added

@@ -4,6 +4,8 @@ XLA's CPU compiler fuses elementwise operations by repeating a producer in each 
 a long program of scalars, where nearly everything is used more than once, that multiplies the work
 and the time to compile it. It does not fuse across the border of a conditional, though: so the
 program is cut into segments, each of them a branch that is always taken, unknown to the compiler.
+
+    result = once(lambda taken: segmented(function, taken, size)(*args))
 """
 
 import functools
@@ -16,10 +18,21 @@ from jax import Array, lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
 
+def once(function: Callable[[Array], Any]) -> Any:
+    """function(taken), taken bool [] being true, which the compiler cannot know: it is the first of
+    two trips of a loop, of which the second does nothing."""
+    nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(function, jnp.ones((), bool)))
+
+    def trip(i: Array, result: Any) -> Any:
+        return lax.cond(i == 0, lambda: function(i == 0), lambda: result)
+
+    return lax.fori_loop(0, 2, trip, nothing)
+
+
 def segmented(function: Callable[..., Any], taken: Array, size: int) -> Callable[..., Any]:
     """`function`, in segments of `size` operations; so are the bodies of its while loops.
 
-    taken: bool [], true, with no axis that is vmapped over; must not be a constant.
+    taken: bool [], true, not a constant of the compiler's, nor mapped over; see `once`.
     """
 
     def run(*args: Any) -> Any:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from .contact import Active, Constraints, active_rows, add_active_rows
-from .planar import Matrix, Pose, Scalar, Vector, total
+from .contact import Active, Constraints, add_active_rows, residuals
+from .planar import Matrix, Pose, Scalar, Vector
 
 ELIMINATED = (5, 8, 4, 7, 3, 6, 2, 1, 0)
 """From the feet to the torso: a leg's links couple with one another and the torso alone, so that no
@@ -68,16 +68,6 @@ def solve(factors: Factors, right: Sequence[Scalar]) -> Vector:
     return x
 
 
-def multiply(matrix: Matrix, x: Sequence[Scalar]) -> Vector:
-    """matrix x."""
-    rows: list[list[Scalar]] = [[] for _ in x]
-    for (i, j), value in matrix.items():
-        rows[i].append(value * x[j])
-        if i != j:
-            rows[j].append(value * x[i])
-    return [total(terms) for terms in rows]
-
-
 Search = tuple[Vector, Active, Array, Array]
 """Accelerations, their active rows, whether those changed, iterations done."""
 
@@ -93,6 +83,9 @@ def constrained_acceleration(
     first.  upstream: mj_solNewton
     """
 
+    def active_rows(acc: Vector) -> Active:
+        return [row < 0 for row in residuals(constraints, pose, acc)]
+
     def unsettled(search: Search) -> Array:
         _, _, changed, iterations = search
         return changed & (iterations < MAX_ITERATIONS)
@@ -101,11 +94,11 @@ def constrained_acceleration(
         _, active, _, iterations = search
         matrix, right = add_active_rows(mass, force, constraints, pose, active)
         acc = solve(factor(matrix), right)
-        now = active_rows(constraints, pose, acc)
+        now = active_rows(acc)
         changed = functools.reduce(operator.or_, map(operator.xor, active, now))
         return acc, now, changed, iterations + 1
 
-    active = active_rows(constraints, pose, start)
+    active = active_rows(start)
     always, never = jnp.full_like(active[0], True), jnp.zeros_like(start[0], jnp.int32)
     acc, _, changed, _ = lax.while_loop(unsettled, improve, (start, active, always, never))
     return acc, ~changed
