@@ -12,9 +12,9 @@ EPISODE_STEPS = 1000
 NOISE = 0.1
 CHUNK_STEPS = 100  # longer ones gain nothing, and their arrays leave the caches
 FORWARD_REWARD, CTRL_COST = 1.0, 0.1
-TIME, X = 0, 1  # columns of a state
-POSITIONS = 1 + NUM_JOINTS
-"""Where the velocities begin."""
+X = 1  # column of a state, after the time
+POSITIONS = slice(X, X + NUM_JOINTS)
+VELOCITIES = slice(POSITIONS.stop, POSITIONS.stop + NUM_JOINTS)
 
 
 class RandomPlay:
@@ -34,20 +34,24 @@ class RandomPlay:
         rollout = importlib.import_module("mujoco.rollout")
         self._rollout: Any = rollout.Rollout(nthread=threads if threads > 1 else 0)
         self._random = np.random.default_rng(0)
+        self._states, self._elapsed = np.empty((0, self._size)), 0
 
     def __call__(self, num_envs: int, num_steps: int) -> float:
-        """Play that many steps of each environment; returns the sum of their rewards."""
-        states, total = self._reset(num_envs), 0.0
-        for first in range(0, num_steps, CHUNK_STEPS):
-            if first and first % EPISODE_STEPS == 0:
-                states = self._reset(num_envs)
-            length = min(CHUNK_STEPS, num_steps - first)
+        """Play that many steps of each environment, going on where the last call stopped; returns
+        the sum of their rewards."""
+        total = 0.0
+        while num_steps:
+            if len(self._states) != num_envs or self._elapsed == EPISODE_STEPS:
+                self._states, self._elapsed = self._reset(num_envs), 0
+            length = min(CHUNK_STEPS, num_steps, EPISODE_STEPS - self._elapsed)
             actions = self._random.uniform(-1, 1, (num_envs, length, NUM_MOTORS))
-            seen = self._play(states, actions)
-            x = np.concatenate([states[:, None, X], seen[..., X]], axis=1)
+            seen = self._play(self._states, actions)
+            x = np.concatenate([self._states[:, None, X], seen[..., X]], axis=1)
             speed = np.diff(x, axis=1) / (FRAME_SKIP * self._timestep)
             total += FORWARD_REWARD * speed.sum() - CTRL_COST * np.square(actions).sum()
-            states = seen[:, -1].copy()
+            self._states = seen[:, -1].copy()
+            self._elapsed += length
+            num_steps -= length
         return float(total)
 
     def close(self) -> None:
@@ -65,7 +69,7 @@ class RandomPlay:
 
     def _reset(self, num_envs: int) -> np.ndarray:
         states = np.zeros((num_envs, self._size))
-        states[:, X:POSITIONS] = self._random.uniform(-NOISE, NOISE, (num_envs, NUM_JOINTS))
+        states[:, POSITIONS] = self._random.uniform(-NOISE, NOISE, (num_envs, NUM_JOINTS))
         velocities = self._random.standard_normal((num_envs, NUM_JOINTS))
-        states[:, POSITIONS : POSITIONS + NUM_JOINTS] = NOISE * velocities
+        states[:, VELOCITIES] = NOISE * velocities
         return states
