@@ -34,8 +34,11 @@ class VectorHalfCheetah(VectorGymnasium):
     -1 .. 1, the control cost does not, and is computed in the dtype of the actions.
 
     Observations are float64 [B, 17], or [B, 18] with exclude_current_positions_from_observation
-    False. The keywords are those of `gymnasium.make`. Upstream turns a NaN into no control at all
-    and a reward of NaN; here it is refused, as infinities are.
+    False. The keywords are those of `gymnasium.make`, but for solver_tolerance, MuJoCo's option:
+    the solver stops where another iteration would gain less. Only 1e-8, the model's, is upstream;
+    with 0 it goes on to rounding, 100 iterations at most, which is what to hold an exact solver,
+    and upstream itself, against. Upstream turns a NaN into no control at all and a reward of NaN;
+    here it is refused, as infinities are.
     """
 
     name = NAME
@@ -54,10 +57,13 @@ class VectorHalfCheetah(VectorGymnasium):
         reset_noise_scale: float = 0.1,
         exclude_current_positions_from_observation: bool = True,
         max_episode_steps: int = 1000,
+        solver_tolerance: float = 1e-8,
     ) -> None:
         for name, count in (("frame_skip", frame_skip), ("max_episode_steps", max_episode_steps)):
             if count < 1:
                 raise ValueError(f"{name}={count}; at least 1 is needed")
+        if not solver_tolerance >= 0:
+            raise ValueError(f"solver_tolerance={solver_tolerance}; 0 or a small number is needed")
         load_mujoco()
         super().__init__(
             num_envs,
@@ -69,6 +75,8 @@ class VectorHalfCheetah(VectorGymnasium):
             exclude_current_positions_from_observation=exclude_current_positions_from_observation,
             max_episode_steps=int(max_episode_steps),
         )
+        for cheetah in self._bare:
+            cheetah.model.opt.tolerance = solver_tolerance
         self._datas = [cheetah.data for cheetah in self._bare]
         self._physics = Physics(self._bare[0].model)
         self.reset(0)  # upstream can be stepped only after a reset, also where `restore` follows
