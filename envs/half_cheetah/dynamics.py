@@ -3,15 +3,18 @@
 """
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from ..rounding import divide, rounded
 from . import contact, planar, solver
 from .model import DAMPING, GRAVITY, LEGS, TIMESTEP
 from .planar import Scalar, Vector
+from .state import Params
 
 MAX_VALUE = 1e10
 """Beyond it a number is as bad as NaN.  upstream: mjMAXVAL"""
@@ -92,8 +95,9 @@ FALL = (0.0, -GRAVITY, *[0.0] * 7)
 
 
 def clamp(action: Sequence[Scalar]) -> Vector:
-    """Controls of the motors.  upstream: mj_fwdActuation"""
-    return [jnp.minimum(jnp.maximum(a, -1.0), 1.0) for a in action]
+    """Controls of the motors, all zero where one is NaN.  upstream: mj_fwdActuation"""
+    nan = functools.reduce(operator.or_, [a != a for a in action])
+    return [jnp.where(nan, 0.0, jnp.minimum(jnp.maximum(a, -1.0), 1.0)) for a in action]
 
 
 def _is_bad(*numbers: Scalar) -> Array:
@@ -144,3 +148,15 @@ def steps(
     body, failures = lax.fori_loop(0, count, advance, (body, none))
     qpos, qvel, qacc = map(jnp.stack, body[:3])
     return qpos, qvel, qacc, body.advance, failures
+
+
+def rewards(
+    advance: Array, action: Array, count: int, params: Params
+) -> tuple[Array, Array, Array]:
+    """Velocity along x over `count` physics steps, the reward for it, and minus the cost of the
+    action, unclamped; float [] each.  upstream: control_cost, _get_rew
+    """
+    x_velocity = divide(advance, jnp.asarray(count * TIMESTEP, advance.dtype))
+    squares = planar.total(rounded(a * a) for a in action)
+    forward = rounded(params.forward_reward_weight * x_velocity)
+    return x_velocity, forward, -rounded(params.ctrl_cost_weight * squares)

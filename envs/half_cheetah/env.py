@@ -9,8 +9,8 @@ from jax import Array
 from ..core import AutoReset, Environment, Outcome
 from ..spaces import Box
 from . import draws as draws_module
+from . import dynamics
 from .kernel import simulate
-from .model import TIMESTEP
 from .observe import observe
 from .render import render
 from .state import Config, Draws, Kernel, Params, State
@@ -90,9 +90,9 @@ class HalfCheetah(Environment[State, Params, Any]):
             qacc_warmstart=qacc,
             elapsed_steps=state.elapsed_steps + 1,
         )
-        x_velocity = advance / (self.config.frame_skip * TIMESTEP)
-        reward_forward = params.forward_reward_weight * x_velocity
-        reward_ctrl = -params.ctrl_cost_weight * jnp.sum(jnp.square(action))
+        x_velocity, reward_forward, reward_ctrl = dynamics.rewards(
+            advance, action, self.config.frame_skip, params
+        )
         return after, Outcome(
             reward=(reward_forward + reward_ctrl).astype(jnp.float32),
             terminated=jnp.zeros((), bool),
