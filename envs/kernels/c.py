@@ -1,4 +1,4 @@
-"""From a program of scalars to C: one function that computes as many instances as a vector holds."""
+"""From a program of scalars to C: one function for as many instances as a vector holds."""
 
 import math
 import re
@@ -119,10 +119,10 @@ class _Writer:
             self.lines.append(f"{indent}  const {kind} next_{name} = {self.read(after)};")
         for variable, _, _ in used:
             name = self.read(variable)
-            after = f"next_{name}"
+            result = f"next_{name}"
             if loop.condition is not None:
-                after = f"select_{_kind(variable.dtype)}({active}, {after}, {name})"
-            self.lines.append(f"{indent}  {name} = {after};")
+                result = f"select_{_kind(variable.dtype)}({active}, {result}, {name})"
+            self.lines.append(f"{indent}  {name} = {result};")
         self.lines.append(f"{indent}}}")
 
     def read(self, value: Value) -> str:
@@ -131,10 +131,10 @@ class _Writer:
             case "constant":
                 return _constant(value)
             case "input":
-                argument, element = value.payload  # type: ignore[misc]
+                argument, element = value.payload
                 return f"({_kind(value.dtype)})inputs[{self.starts[argument] + element}]"
             case "result":
-                loop, index = value.payload  # type: ignore[misc]
+                loop, index = value.payload
                 return self.read(loop.variables[index])
         return f"t{value.number}"
 
@@ -179,7 +179,7 @@ def _constant(value: Value) -> str:
         case "bool":
             return "INT(-1)" if number else "INT(0)"
         case "float32":
-            number = float(number)  # type: ignore[arg-type]
+            number = float(number)
             if math.isnan(number):
                 return 'FLOAT(__builtin_nanf(""))'
             if math.isinf(number):
@@ -193,7 +193,7 @@ def _constant(value: Value) -> str:
 def _limit(name: str, values: tuple[Value, ...], args: list[str]) -> tuple[str, list[str]]:
     """max or min with a constant, which one comparison does."""
     for i, value in enumerate(values):
-        number = float(value.payload) if value.op == "constant" else math.nan  # type: ignore[arg-type]
+        number = float(value.payload) if value.op == "constant" else math.nan
         if not math.isnan(number):
             sign = "negative" if math.copysign(1, number) < 0 else "positive"
             return f"{name}_{sign}", [args[1 - i], args[i]]
@@ -201,11 +201,13 @@ def _limit(name: str, values: tuple[Value, ...], args: list[str]) -> tuple[str, 
 
 
 def _convert(arg: str, old: np.dtype, new: np.dtype) -> str:
-    if new == bool:
+    if new.kind == "b":
         return f"{arg} != 0"
-    if old == bool:
-        return f"select_F({arg}, FLOAT(1.0f), FLOAT(0.0f))" if new.kind == "f" else (
-            f"({_kind(new)})({arg} & 1)"
+    if old.kind == "b":
+        return (
+            f"select_F({arg}, FLOAT(1.0f), FLOAT(0.0f))"
+            if new.kind == "f"
+            else (f"({_kind(new)})({arg} & 1)")
         )
     if new.kind == "f":
         return f"float_of_{_kind(old)}({arg})"

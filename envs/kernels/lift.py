@@ -89,7 +89,7 @@ class Lifted:
 
     def _kernel(self, tree: Any, leaves: Sequence[Any]) -> "_Kernel":
         shapes = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves]
-        key = (tree, *((x.shape, x.dtype) for x in shapes), jax.config.jax_enable_x64)
+        key = (tree, *((x.shape, x.dtype) for x in shapes), jnp.result_type(float))
         if key not in self._kernels:
             closed, out = jax.make_jaxpr(self.function, return_shape=True)(
                 *jax.tree.unflatten(tree, shapes)
@@ -119,13 +119,13 @@ class _Kernel:
         if backend == "c":
             self._require(self.target)
         if backend == "pallas":
-            self._require(self.program)
+            self._require(self.on_gpu)
         if backend != "auto":
             return backend
         if platform == "cpu" and jax.default_backend() == "cpu":
             return "jnp" if isinstance(self.target, Unsupported) else "c"
         if platform == "cuda":
-            return "jnp" if isinstance(self.program, Unsupported) else "pallas"
+            return "jnp" if isinstance(self.on_gpu, Unsupported) else "pallas"
         return "jnp"
 
     @functools.cached_property
@@ -143,6 +143,15 @@ class _Kernel:
             return build.register(self.name, source, self.contract)
         except Unsupported as error:
             return error
+
+    @functools.cached_property
+    def on_gpu(self) -> Program | Unsupported:
+        """The program, if Pallas has a rule for all of it."""
+        try:
+            pallas.check(self._require(self.program))
+        except Unsupported as error:
+            return error
+        return self.program
 
     @staticmethod
     def _require(found: FoundT | Unsupported) -> FoundT:

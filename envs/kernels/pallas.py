@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from .program import Loop, Program, Value
+from .program import Loop, Program, Unsupported, Value
 
 BLOCK = 32
 """Instances of a block: one warp, so a loop waits for the slowest of 32 only."""
@@ -34,10 +34,20 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "max": jnp.maximum,
     "min": jnp.minimum,
     "is_finite": lambda x: jnp.abs(x) < jnp.inf,
-    "round_half_even": jnp.rint,
-    "round_half_away": lambda x: lax.round(x, lax.RoundingMethod.AWAY_FROM_ZERO),
 }
 """Those that are called otherwise in jax.lax than the primitive, or take [BLOCK] with []."""
+
+
+WITHOUT_RULE = {"erf", "erfc", "round_half_even", "round_half_away"}
+"""Operations that Triton, as Pallas lowers to it, does not have."""
+
+
+def check(program: Program) -> None:
+    """Raises Unsupported where a program cannot become a Pallas kernel."""
+    for body in program.bodies.values():
+        for item in (*body.head, *body.steps):
+            if isinstance(item, Value) and item.op in WITHOUT_RULE:
+                raise Unsupported(f"the primitive {item.op} has no kernel in Pallas (Triton)")
 
 
 def run(
@@ -79,7 +89,7 @@ def run(
 
 def _stored(dtype: np.dtype) -> np.dtype:
     """Memory holds bytes, not bits."""
-    return np.dtype(np.int8) if dtype == bool else dtype
+    return np.dtype(np.int8) if dtype.kind == "b" else dtype
 
 
 def _columns(row: Array, size: int, padded: int) -> Array:
@@ -93,7 +103,7 @@ def _columns(row: Array, size: int, padded: int) -> Array:
 def _kernel(program: Program, shared: list[bool], *refs: Any) -> None:
     inputs, outputs = refs[: len(shared)], refs[len(shared) :]
     evaluator = _Evaluator(program, inputs, shared)
-    evaluator.body(None)
+    evaluator.items(program.bodies[None].steps, None)
     for ref, values, leaf in zip(outputs, program.outputs, program.output_leaves, strict=True):
         for element, value in enumerate(values):
             ref[element, :] = evaluator.full(value).astype(_stored(leaf.dtype))
@@ -106,9 +116,9 @@ class _Evaluator:
         self.program = program
         self.known: dict[Value, Any] = {}
         for value in program.used_inputs:
-            argument, element = value.payload  # type: ignore[misc]
+            argument, element = value.payload
             number = inputs[argument][element, 0 if shared[argument] else slice(None)]
-            self.known[value] = number != 0 if value.dtype == bool else number
+            self.known[value] = number != 0 if value.dtype.kind == "b" else number
 
     def full(self, value: Value) -> Array:
         """A value for each instance."""
@@ -116,10 +126,6 @@ class _Evaluator:
 
     def read(self, value: Value) -> Any:
         return value.payload if value.op == "constant" else self.known[value]
-
-    def body(self, scope: Loop | None, active: Array | None = None) -> None:
-        self.items(self.program.bodies[scope].head, active)
-        self.items(self.program.bodies[scope].steps, active)
 
     def items(self, items: Sequence[Value | Loop], active: Array | None) -> None:
         for item in items:
@@ -140,60 +146,42 @@ class _Evaluator:
         return getattr(lax, value.op)(*jnp.broadcast_arrays(*args))
 
     def loop(self, loop: Loop, around: Array | None) -> None:
-        """Until the last instance of the block is done; those that are keep their variables."""
-        used = self.program.bodies[loop].variables
-        variables = [loop.variables[i] for i in used]
-        outside = dict(self.known)
+        """Until the last instance of the block is done; those that are keep their variables.
 
-        def advance(carry: Sequence[Array], active: Array | None) -> list[Array]:
-            self.body(loop, active)
-            nexts = [self.full(loop.nexts[i]) for i in used]
-            if active is None:
-                return nexts
-            return [jnp.where(active, n, old) for n, old in zip(nexts, carry, strict=True)]
+        around: which instances the loop around is not done with, bool [BLOCK]; None for all.
+        """
+        body = self.program.bodies[loop]
+        variables = [loop.variables[i] for i in body.variables]
+        outside = self.known
 
         def bind(carry: Sequence[Array]) -> None:
-            self.known = dict(outside)
-            self.known.update(zip(variables, carry, strict=True))
+            self.known = {**outside, **dict(zip(variables, carry, strict=True))}
 
-        inits = [self.full(loop.inits[i]) for i in used]
-        if loop.condition is None:
-
-            def step(_: Any, carry: list[Array]) -> list[Array]:
-                bind(carry)
-                self.items(self.program.bodies[loop].steps, around)
-                return [self.full(loop.nexts[i]) for i in used]
-
-            finals = lax.fori_loop(0, loop.trips, step, inits)
-        else:
-            finals = self.while_loop(loop, inits, around, bind, advance)
-        self.known = outside
-        self.known.update(zip([loop.results[i] for i in used], finals, strict=True))
-
-    def while_loop(
-        self,
-        loop: Loop,
-        inits: list[Array],
-        around: Array | None,
-        bind: Callable[[Sequence[Array]], None],
-        advance: Callable[[Sequence[Array], Array], list[Array]],
-    ) -> list[Array]:
-        assert loop.condition is not None
-        condition = loop.condition
-
-        def test(carry: Sequence[Array]) -> Array:
+        def goes_on(carry: Sequence[Array]) -> Array:
+            """Which instances are not done."""
+            assert loop.condition is not None
             bind(carry)
-            self.items(self.program.bodies[loop].head, around)
-            active = self.full(condition)
+            self.items(body.head, around)
+            active = self.full(loop.condition)
             return active if around is None else active & around
 
-        def step(carry: tuple[Array, list[Array]]) -> tuple[Array, list[Array]]:
-            active, variables = carry
-            bind(variables)
-            variables = advance(variables, active)
-            return test(variables), variables
+        def advance(carry: Sequence[Array], active: Array | None) -> list[Array]:
+            bind(carry)
+            self.items([*body.head, *body.steps], active)
+            return [self.full(loop.nexts[i]) for i in body.variables]
 
-        def goes_on(carry: tuple[Array, list[Array]]) -> Array:
+        def step(carry: tuple[Array, list[Array]]) -> tuple[Array, list[Array]]:
+            active, old = carry
+            new = [jnp.where(active, n, o) for n, o in zip(advance(old, active), old, strict=True)]
+            return goes_on(new), new
+
+        def any_goes_on(carry: tuple[Array, list[Array]]) -> Array:
             return jnp.max(carry[0].astype(jnp.int32)) > 0
 
-        return lax.while_loop(goes_on, step, (test(inits), inits))[1]
+        inits = [self.full(loop.inits[i]) for i in body.variables]
+        if loop.condition is None:
+            finals = lax.fori_loop(0, loop.trips, lambda _, carry: advance(carry, around), inits)
+        else:
+            _, finals = lax.while_loop(any_goes_on, step, (goes_on(inits), inits))
+        self.known = outside
+        self.known.update(zip([loop.results[i] for i in body.variables], finals, strict=True))

@@ -7,6 +7,7 @@ body does not change is computed before the loop.
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ SUPPORTED = tuple(
 )
 
 
-class Unsupported(ValueError):  # noqa: N818  (says what happened)
+class Unsupported(ValueError):
     """A function, or a machine, for which no kernel can be generated; the message says why."""
 
 
@@ -36,7 +37,7 @@ class Value:
     dtype: np.dtype
     number: int
     scope: "Loop | None" = None
-    payload: object = None
+    payload: Any = None
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -131,7 +132,7 @@ def folded(op: str, args: Sequence[Value], dtype: np.dtype) -> np.generic | None
             result = np.divide(*numbers)
         elif op == "convert" and not (args[0].dtype.kind == "f" and dtype.kind in "iu"):
             result = np.asarray(numbers[0]).astype(dtype)[()]
-        elif op in FOLDS and not (op == "neg" and dtype == bool):
+        elif op in FOLDS and not (op == "neg" and dtype.kind == "b"):
             result = FOLDS[op](*numbers)
         else:
             return None
@@ -146,7 +147,7 @@ def _is(value: Value, number: float) -> bool:
     return (
         value.op == "constant"
         and bool(constant == number)
-        and bool(np.signbit(float(constant)) == np.signbit(number))  # type: ignore[arg-type]
+        and bool(np.signbit(float(constant)) == np.signbit(number))
     )
 
 
@@ -205,7 +206,7 @@ class Builder:
         return self._number
 
     def _shared(
-        self, key: object, op: str, args: tuple[Value, ...], dtype: np.dtype, payload: object
+        self, key: object, op: str, args: tuple[Value, ...], dtype: np.dtype, payload: Any
     ) -> Value:
         value = self._known.get(key)
         if value is None:
@@ -289,7 +290,7 @@ def _live(roots: list[Value]) -> tuple[set[Value], dict[Loop, set[int]]]:
         live.add(value)
         stack.extend(value.args)
         if value.op in ("variable", "result"):
-            loop, index = value.payload  # type: ignore[misc]
+            loop, index = value.payload
             if loop not in loops:
                 loops[loop] = set()
                 stack.extend([] if loop.condition is None else [loop.condition])
@@ -310,7 +311,7 @@ def _needed(condition: Value, used: dict[Loop, set[int]]) -> set[Value | Loop]:
         needed.add(value)
         stack.extend(value.args)
         if value.op == "result":
-            loop, _ = value.payload  # type: ignore[misc]
+            loop, _ = value.payload
             if loop not in needed:
                 needed.add(loop)
                 stack.extend([] if loop.condition is None else [loop.condition])

@@ -41,7 +41,9 @@ def _leaf(aval: Any) -> Leaf:
             f"{leaf.dtype} is not among the dtypes of kernels ({', '.join(map(str, SUPPORTED))})"
         )
     if not 0 < leaf.size <= MAX_ELEMENTS:
-        raise Unsupported(f"an array of shape {leaf.shape}: kernels take 1 to {MAX_ELEMENTS} numbers")
+        raise Unsupported(
+            f"an array of shape {leaf.shape}: kernels take 1 to {MAX_ELEMENTS} numbers"
+        )
     return leaf
 
 
@@ -105,7 +107,7 @@ class _Tracer:
 
         def read(atom: Any) -> Values:
             if isinstance(atom, Literal):
-                return self.constant(np.asarray(atom.val, atom.aval.dtype))
+                return self.constant(np.asarray(atom.val, _leaf(atom.aval).dtype))
             return known[atom]
 
         known.update(zip(jaxpr.constvars, map(self.constant, consts), strict=True))
@@ -215,7 +217,9 @@ class _Tracer:
         name, params = eqn.primitive.name, dict(eqn.params)
         positions = MOVES[name]
         holding = [i for i in range(len(args)) if positions is None or i in positions]
-        operands: list[Any] = [None if i in holding else _known(args[i], name) for i in range(len(args))]
+        operands: list[Any] = [
+            None if i in holding else _known(args[i], name) for i in range(len(args))
+        ]
         elements = np.concatenate([args[i].ravel() for i in holding])
         start = 0
         for i in holding:
@@ -257,10 +261,7 @@ class _Tracer:
             return functools.reduce(functools.partial(self.op, "add"), products)
 
         values = [
-            product(row, column)
-            for i in range(batch)
-            for row in lefts[i]
-            for column in rights[i]
+            product(row, column) for i in range(batch) for row in lefts[i] for column in rights[i]
         ]
         return _array(values, leaf.shape)
 
@@ -346,7 +347,9 @@ def _same(value: Value) -> Value:
 
 def _map(rule: Callable[..., Value], shape: tuple[int, ...], *args: Values) -> Values:
     """`rule` for each element; arguments of one element count for all."""
-    values = [rule(*row) for row in zip(*(np.broadcast_to(a, shape).flat for a in args), strict=True)]
+    values = [
+        rule(*row) for row in zip(*(np.broadcast_to(a, shape).flat for a in args), strict=True)
+    ]
     return _array(values, shape)
 
 
