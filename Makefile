@@ -16,6 +16,7 @@ TORCH_WHEEL := torch==2.13.0+cpu
 QUICK ?= 1
 ACCELERATED := -c 'import jax; raise SystemExit(jax.default_backend() == "cpu")'
 BATCHES := 1024,4096,16384,65536,262144,1048576
+CHEETAH_BATCHES := 1024,4096,16384,32768,65536
 
 # The checkout under the package's name, for programs that cannot follow an editable install.
 SOURCE := build/src
@@ -70,12 +71,16 @@ wheel: $(INSTALLED)  ## build the wheel and try it in an empty environment
 	    "$$empty/bin/pip" install -q dist/*.whl && cp tests/wheel_check.py "$$empty" && \
 	    cd "$$empty" && bin/python wheel_check.py "$(CURDIR)"
 
+# half_cheetah's peers: what is not installed is told, and left out. pip install -e
+# '.[cuda,mujoco,mujoco-peers]' installs them all beside simlift; or let SIMLIFT_PEER_PYTHON name the
+# Python of an environment of its own: pip install 'jax[cuda12]' brax==0.14.2 mujoco-mjx==3.17.0.
 bench-gpu: $(INSTALLED)  ## measure on the accelerator of this machine, into notebooks/results
 	@$(PY) $(ACCELERATED) || { [ "$(VENV)" != none ] && command -v nvidia-smi >/dev/null && \
 	    $(PY) -m pip install -q -e '.[cuda]' && $(PY) $(ACCELERATED); } || \
 	    { echo "no accelerator is seen by JAX here: check nvidia-smi and 'pip install jax[cuda12]'"; \
 	    exit 2; }
 	$(SIMLIFT) bench pong --batch $(BATCHES) --out-dir notebooks/results
+	$(SIMLIFT) bench half_cheetah --batch $(CHEETAH_BATCHES) --out-dir notebooks/results
 
 figures: $(INSTALLED)  ## write README's tables from notebooks/results
 	$(PY) -m simlift.train.throughput_report README.md notebooks/results

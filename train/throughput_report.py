@@ -1,6 +1,7 @@
 """The figures of `throughput` as tables: for a terminal, for Markdown, for the README."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +93,9 @@ def provenance(result: Mapping[str, Any]) -> str:
             sum(check[name] for check in checks) for name in ("mismatches", "compared")
         )
         line += f"; {here} against {there}: {different} of {compared} numbers differ"
+        if different:
+            largest = max(check.get("step_difference", math.nan) for check in checks)
+            line += f", an observation after one step by {largest:.2g} at most"
     return line
 
 

@@ -138,9 +138,9 @@ def test_physics_steps_are_those_of_the_configuration() -> None:
 
 def test_devices_agree(result: dict[str, Any]) -> None:
     (check,) = result["equality"]
-    assert check["mismatches"] == 0
-    # Observations, three outcomes and the state, of every step of every environment.
-    assert check["compared"] == 64 * 8 + 256 * 64 * (8 + 3 + 11)
+    assert check["mismatches"] == 0 and check["step_difference"] == 0
+    # Observation and state, and of every step the three outcomes too, of every environment.
+    assert check["compared"] == 64 * (8 + 11) + 256 * 64 * (8 + 3 + 11)
 
 
 def test_a_flipped_bit_is_a_mismatch() -> None:
@@ -148,6 +148,17 @@ def test_a_flipped_bit_is_a_mismatch() -> None:
     b = np.array([-0.0, 1.0, np.nan], np.float32)
     assert equality._count_different(a, a.copy()) == 0
     assert equality._count_different(a, b) == 1
+
+
+def test_devices_that_round_differently_are_compared_step_by_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each from the processor's states: both are the same here, so that a step from any other state
+    would show, which is off by about 0.01."""
+    env, params = make("CartPole-v1")
+    monkeypatch.setattr(equality, "_count_different", lambda *_: 1)
+    check = equality.compare_devices(env, params, num_envs=8, num_steps=64)
+    assert check["mismatches"] > 0 and check["step_difference"] < 1e-5
 
 
 def test_comparison_needs_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +332,9 @@ def _result(*rows: dict[str, Any]) -> dict[str, Any]:
         "versions": {"jax": "0.10.2", "python": "3.11.7"},
         "commit": None,
         "date": "2026-01-01T00:00:00+00:00",
-        "equality": [{"devices": ["cpu:0", "gpu:0"], "compared": 9, "mismatches": 2}],
+        "equality": [
+            {"devices": ["cpu:0", "gpu:0"], "compared": 9, "mismatches": 2, "step_difference": 0.25}
+        ],
         "rows": list(rows),
     }
 
@@ -336,7 +349,8 @@ def test_markdown_has_one_line_a_row_and_says_where_it_is_from() -> None:
     assert len({line.count("|") for line in (head, rule, first, second)}) == 1
     assert "| 2 M | 2 M | 1 M – 3 M | toy.h, 1 core | 8 | 4 M | 0.50 |" in first
     assert "out of memory" in second
-    assert "cpu:0 against gpu:0: 2 of 9 numbers differ" in origin
+    differs = "2 of 9 numbers differ, an observation after one step by 0.25 at most"
+    assert f"cpu:0 against gpu:0: {differs}" in origin
 
 
 def test_both_kinds_of_step_are_named() -> None:
