@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -16,15 +18,15 @@
 #
 # Environment steps per second, from the result files that `simlift bench` wrote into `results/`.
 # Where there are none, and in the quick form (`SIMLIFT_QUICK=1`), a small benchmark runs here
-# instead; its figures are rough.
+# instead; its figures are rough. *env steps* are calls of `step`; each is `frameskip` frames, or
+# *physics steps*.
 #
 # *env*: uniformly random legal actions; *rollout*: a network acts; *ppo*: it also learns. Masks,
 # randomness, resets and observations are inside the timed loop, and every observation is written to
-# memory. The peer is timed in turns with ours on the same machine; the ratio is the median over
-# pairs of runs.
+# memory. Peers are timed in turns with ours on the same machine; the ratio is the median over pairs
+# of runs.
 
 # %%
-import functools
 import os
 import tempfile
 from pathlib import Path
@@ -33,42 +35,40 @@ import jax
 import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 
-from simlift.references.core import ReferenceUnavailable
-from simlift.references.pong import random_play
+from simlift.peers import find_benchmark, find_peers
 from simlift.train import throughput
 from simlift.train.machine import available_cores
 from simlift.train.throughput_report import load, markdown, place
 
 QUICK = bool(os.environ.get("SIMLIFT_QUICK"))
 RESULTS = Path("results")
+QUICK_RUNS = {
+    "pong": (("pong.h",), {}),
+    "half_cheetah": (("mujoco-c",), {"what": ("env",), "batches": (1024,)}),
+}
+"""Which peers, and what differs from the quick form of a benchmark, by environment."""
 
 
 # %%
 def quick_bench(folder):
-    """A result in `folder`, beside the C program where it can be built."""
+    """Results in `folder`, beside the peers that are installed."""
     jax.config.update("jax_num_cpu_devices", available_cores())
-    peers = []
-    try:
-        random_play(1, 1)
-        peers = [
-            throughput.Peer(
-                name="pong.h (C)",
-                run=functools.partial(random_play, threads=cores),
-                cores=cores,
-            )
-            for cores in {1, available_cores()}
-        ]
-    except ReferenceUnavailable as reason:
-        print(f"without the C program: {reason}")
-    options = throughput.BenchOptions.quick()
-    throughput.write(throughput.run(options, peers), folder / "quick.json")
+    for name, (names, changes) in QUICK_RUNS.items():
+        benchmark = find_benchmark(name)
+        options = throughput.BenchOptions.quick(env=benchmark.env, **changes)
+        peers, missing = find_peers(benchmark, names, options.variants, accelerator=False)
+        for peer, reason in missing.items():
+            print(f"without {peer}: {reason}")
+        throughput.write(throughput.run(options, peers), folder / f"{name}.json")
+        for peer in peers:
+            peer.close()
 
 
 paths = sorted(RESULTS.glob("*.json"))
 if QUICK or not paths:
     scratch = tempfile.TemporaryDirectory()
     quick_bench(Path(scratch.name))
-    paths = [Path(scratch.name) / "quick.json"]
+    paths = sorted(Path(scratch.name).glob("*.json"))
 results = {path.stem: load(path) for path in paths}
 
 # %% [markdown]
@@ -81,25 +81,28 @@ for name, result in results.items():
 # %% [markdown]
 # ## Steps per second by batch
 #
-# The environment by itself. Dashed: the peer, at the batch it runs best at.
+# The environment by itself. Dashed: the peers, those with a batch of their own at that.
 
 
 # %%
 def plot_batches(axes, result):
-    """One line for each frameskip and place."""
-    rows = [row for row in result["rows"] if row["what"] == "env" and row["steps_per_s"]]
-    for frameskip, where in sorted({(row["frameskip"], place(row)) for row in rows}):
-        line = [row for row in rows if (row["frameskip"], place(row)) == (frameskip, where)]
-        batches = [row["batch"] for row in line]
-        label = f"frameskip {frameskip}, {where}"
-        (drawn,) = axes.plot(batches, [row["steps_per_s"] for row in line], "o-", label=label)
-        if all(row["peer"] for row in line):
-            peer = [row["peer_steps_per_s"] for row in line]
-            axes.plot(batches, peer, "--", color=drawn.get_color(), linewidth=0.8)
+    """A line for each frameskip and place, ours and every peer's."""
+    lines = {}
+    for row in result["rows"]:
+        if row["what"] != "env":
+            continue
+        where = f"frameskip {row['frameskip']}, {place(row)}"
+        if row["steps_per_s"]:
+            lines.setdefault((where, "-"), {})[row["batch"]] = row["steps_per_s"]
+        if row["peer_steps_per_s"]:
+            beside = lines.setdefault((f"{row['peer']}, {where}", "--"), {})
+            beside[row["batch"]] = row["peer_steps_per_s"]
+    for (label, style), speeds in lines.items():
+        axes.plot(speeds.keys(), speeds.values(), f"o{style}", markersize=3, label=label)
     axes.set_xscale("log", base=2)
-    axes.set(yscale="log", xlabel="environments", ylabel="steps/s")
-    axes.set_title(result["machine"]["device"], fontsize=9)
-    axes.legend(fontsize=7)
+    axes.set(yscale="log", xlabel="environments", ylabel="env steps/s")
+    axes.set_title(f"{result['rows'][0]['env']}, {result['machine']['device']}", fontsize=9)
+    axes.legend(fontsize=6)
 
 
 figure, all_axes = plt.subplots(
