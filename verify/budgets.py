@@ -13,6 +13,7 @@ from .suite import SuiteError, Variant
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 CONFIDENCE = 0.95
+NUM_STEPS = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,8 @@ class FloatPlan:
     budgets: for every float field that rounds; all others are compared as the suite says. Those
     that the reference restores are the state, which its envelope perturbs. factor: how many times
     the envelope our divergence may be. twin: what makes the envelope, in place of moving every
-    state by a unit; steps: how many of the first episode are judged, None is all of it; num_envs:
+    state by a unit; unjudged: field -> why it need not be close in this precision; steps: how many
+    of the first episode are judged one by one, None is all of it, 0 where L3 does that; num_envs:
     how many play each policy.
     """
 
@@ -84,12 +86,24 @@ class FloatPlan:
     why: str
     """The reason for the budgets and the factor."""
     twin: Twin | None = None
+    unjudged: Mapping[str, str] = dataclasses.field(default_factory=dict)
     steps: int | None = None
     num_envs: int = 32
 
     def __post_init__(self) -> None:
         if not self.why:
             raise SuiteError("budgets and a factor need a reason: give `why`")
+
+    @property
+    def last_step(self) -> int | None:
+        """Of the first episode, that anything is judged of; None is all of it."""
+        free = 0 if self.twin is None else self.twin.steps
+        return None if self.steps is None else max(self.steps, free)
+
+    @property
+    def chunk(self) -> int:
+        """Steps of one recording."""
+        return NUM_STEPS if self.last_step is None else min(NUM_STEPS, self.last_step)
 
 
 class Setting(NamedTuple):

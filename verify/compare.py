@@ -11,20 +11,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..references.core import DrawLog, Outcome
+from ..references.core import DrawLog, Outcome, VectorReference
 from .candidate import Candidate, Fields, LocalCandidate
-from .record import Recording
+from .record import Recording, record_tape
 from .suite import Suite, SuiteError, Variant, tally_name
+
+MAX_ASKED = 4096  # steps of one recording that the reference is asked about again
+NUM_ASKED = 32  # at once
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
     """Where two sides disagree. bad: bool [T, B]; by_field: number of transitions a field; tallies:
-    the sum of each of the suite's."""
+    the sum of each of the suite's; errors: of each close field, the largest where it agrees.
+
+    unfinished: transitions in which the reference as installed stops short, and agrees once it goes
+    on to the end (`Suite.finished`); those are not bad. short_by: by close field, the largest
+    distance that this explains.
+    """
 
     bad: np.ndarray
     by_field: dict[str, int]
     tallies: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    errors: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    unfinished: int = 0
+    short_by: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -50,16 +61,26 @@ class Trace(NamedTuple):
 class Comparison:
     """Both comparisons of one suite for one variant."""
 
-    def __init__(self, suite: Suite, candidate: Candidate, draw_sites: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        candidate: Candidate,
+        draw_sites: tuple[str, ...],
+        variant: Variant | None = None,
+    ) -> None:
+        """variant: where single steps that differ may be asked about again, see `Difference`."""
         self.suite, self.candidate, self.draw_sites = suite, candidate, draw_sites
         self.fields = suite.compared_fields()
+        self._close = [name for name, f in self.fields.items() if f.compare.kind == "close"]
+        self._variant, self._finished = variant, None if variant is None else suite.finished
+        self._asked: VectorReference | None = None
 
     @classmethod
     def local(cls, suite: Suite, variant: Variant) -> "Comparison":
         """With the suite's own environment, in this process."""
         with suite.reference(variant, 1) as reference:
             sites = reference.draw_sites
-        return cls(suite, LocalCandidate(suite, variant, sites), sites)
+        return cls(suite, LocalCandidate(suite, variant, sites), sites, variant)
 
     def start(self, draws: DrawLog) -> tuple[Any, Fields]:
         """Our states [B] after a reset with the draws that the reference's reset consumed, and
@@ -86,7 +107,14 @@ class Comparison:
         """E2: every step from the reference's own state."""
         before = {name: value[:-1] for name, value in recording.snapshots.items()}
         ours = self.candidate.resynchronised(before, inputs_of(recording))
-        return self.judge(recording, ours)
+        return self.judge(recording, ours, self._finished is not None)
+
+    def from_here(self, recording: Recording) -> Difference:
+        """A recording that need not begin with a reset: from the reference's state there running
+        free, of a chaotic system step by step."""
+        if self.suite.chaotic:
+            return self.resynchronised(recording)
+        return self.free_running(self.synchronised(recording), recording)[1]
 
     def free_running(self, states: Any, recording: Recording) -> tuple[Any, Difference]:
         """E3: from `states` [B] on our own. Returns the states after the recording."""
@@ -98,15 +126,45 @@ class Comparison:
         _, ours = self.candidate.free_running(states, recording.at(0), inputs_of(recording))
         return self.side_by_side(recording, ours)
 
-    def judge(self, recording: Recording, ours: Fields) -> Difference:
-        """Our values [T, B, ...] of every compared field against the recorded ones."""
-        differs = self.side_by_side(recording, ours).differs
-        bad = np.zeros(recording.action.shape[:2], bool)
-        for wrong in differs.values():
-            bad |= wrong
-        counts = {name: int(wrong.sum()) for name, wrong in differs.items()}
-        by_field = {name: count for name, count in counts.items() if count}
-        return Difference(bad, by_field, self.tallies(ours))
+    def judge(self, recording: Recording, ours: Fields, ask_again: bool = False) -> Difference:
+        """Our values [T, B, ...] of every compared field against the recorded ones.
+
+        ask_again: whether single steps that differ are played by the reference once more, which
+        then goes on to the end.
+        """
+        sides = self.side_by_side(recording, ours)
+        bad = np.any(list(sides.differs.values()), axis=0)
+        errors = {name: abs(ours[name] - sides.reference[name]) for name in self._close}
+        short = self._stops_short(recording, ours, bad) if ask_again else np.zeros_like(bad)
+        bad &= ~short
+        counts = {name: int((wrong & bad).sum()) for name, wrong in sides.differs.items()}
+        return Difference(
+            bad,
+            {name: count for name, count in counts.items() if count},
+            self.tallies(ours),
+            {name: _largest(error[~bad & ~short]) for name, error in errors.items()},
+            int(short.sum()),
+            {name: _largest(error[short]) for name, error in errors.items() if short.any()},
+        )
+
+    def _stops_short(self, recording: Recording, ours: Fields, bad: np.ndarray) -> np.ndarray:
+        """bool [T, B]: of the steps that differ, those that agree once the reference goes on to the
+        end."""
+        assert self._finished is not None and self._variant is not None
+        short = np.zeros_like(bad)
+        steps = np.argwhere(bad)[:MAX_ASKED]
+        for first in range(0, len(steps), NUM_ASKED):
+            if self._asked is None:
+                self._asked = self._finished(self._variant, NUM_ASKED)
+            some = np.resize(steps[first : first + NUM_ASKED], (NUM_ASKED, 2))
+            t, b = some.T
+            self._asked.restore({name: v[t, b] for name, v in recording.snapshots.items()})
+            again = record_tape(self._asked, recording.action[t, b][None])
+            said = {name: value[t, b][None] for name, value in ours.items()}
+            differs = self.side_by_side(again, said).differs.values()
+            agrees = ~np.any(list(differs), axis=0)[0]
+            short[t[agrees], b[agrees]] = True
+        return short
 
     def tallies(self, ours: Fields) -> dict[str, int]:
         """What our side says of itself, summed over all transitions."""
@@ -156,6 +214,11 @@ class Comparison:
 def inputs_of(recording: Recording) -> dict[str, Any]:
     """What a candidate may see of a recording besides the states."""
     return {"action": recording.action, "draws": recording.draws}
+
+
+def _largest(x: np.ndarray) -> float:
+    """The largest entry that is a number; 0 where there is none."""
+    return float(np.fmax.reduce(x, axis=None, initial=0))
 
 
 def _any(x: np.ndarray, axes: int) -> np.ndarray:

@@ -34,6 +34,7 @@ class FreeRun:
         self._states: Any = None
         self._steps = 0
         self._running: Any = True
+        self.transitions = 0
         self._sides: dict[str, list[Fields]] = {side: [] for side in (OURS, THEIRS, *references)}
 
     def add(self, recording: Recording, first_draws: DrawLog) -> None:
@@ -48,6 +49,7 @@ class FreeRun:
         if recording.num_steps == 0 or (self._steps and self._running.sum() < MIN_ALIVE):
             return
         self._steps += recording.num_steps
+        self.transitions += recording.num_transitions
         self._states, ours = self.setting.comparison.candidate.free_running(
             self._states, first, inputs_of(recording)
         )

@@ -22,14 +22,15 @@ import numpy as np
 from . import divergence
 from .budgets import Budget, FloatPlan, Setting, Twin
 from .compare import Comparison
+from .distributions import Late, judge
 from .divergence import FreeRun
 from .one_step import NUM_NEAR, OneStep
 from .record import record_policy
 from .suite import Suite, SuiteError, Variant, derive_seed
 
-NUM_STEPS = 256  # of one recording
-
 __all__ = ["Budget", "FloatPlan", "Twin", "measure"]
+
+DISTRIBUTIONS = "late"
 
 Progress = Callable[[str, float], None]
 
@@ -41,9 +42,9 @@ def measure(
 
     holds; applies: False where the suite has no plan, since it compares every float bit by bit;
     why: of each plan; count: transitions; mismatches; what: a line for each kind of mismatch;
-    tallies: the suite's; variants: one entry each with `variant`, `factor`, the `twin` in words and
-    `policies`, see `_judge`. Raises SuiteError for fields that are close but in no plan, and
-    ReferenceUnavailable.
+    tallies: the suite's; variants: one entry each with `variant`, `factor`, the `twin` in words,
+    `policies`, see `_judge`, and of a chaotic system `late`, see `distributions.judge`. Raises
+    SuiteError for fields that are close but in no plan, and ReferenceUnavailable.
     """
     if not suite.floats:
         close = sorted(n for n, f in suite.compared_fields().items() if f.compare.kind == "close")
@@ -59,26 +60,30 @@ def measure(
     variants: list[dict[str, Any]] = []
     for i, (plan, variant) in enumerate(pairs):
         comparison = Comparison.local(suite, variant)
-        policies = []
+        policies, late = [], dict[str, Late]()
         for j, policy in enumerate(suite.policies(variant)):
             share = (i + j / len(suite.policies(variant))) / len(pairs)
             progress(f"floats {variant.name}, {policy}", share)
-            policies.append(_judge(suite, plan, comparison, variant, policy, seed))
+            policies.append(_judge(suite, plan, comparison, variant, policy, seed, late))
         twin = "" if plan.twin is None else plan.twin.what
         about = {"variant": variant.name, "factor": plan.factor, "twin": twin}
-        variants.append({**about, "policies": policies})
+        entry = {**about, "policies": policies}
+        variants.append(entry | ({DISTRIBUTIONS: judge(late)} if late else {}))
     cells = [(entry, cell) for entry in variants for cell in entry["policies"]]
+    mismatches = sum(cell["mismatches"] for _, cell in cells)
+    mismatches += sum(len(_late(entry)["what"]) for entry in variants)
     return {
-        "holds": all(cell["mismatches"] == 0 for _, cell in cells),
+        "holds": not mismatches,
         "applies": True,
         "why": "; ".join(dict.fromkeys(plan.why for plan in suite.floats)),
         "count": sum(cell["transitions"] for _, cell in cells),
-        "mismatches": sum(cell["mismatches"] for _, cell in cells),
+        "mismatches": mismatches,
         "what": [
             f"{entry['variant']}, {cell['policy']}: {line}"
             for entry, cell in cells
             for line in _say(cell)
-        ],
+        ]
+        + [f"{entry['variant']}: {line}" for entry in variants for line in _late(entry)["what"]],
         "tallies": {
             name: sum(cell["tallies"][name] for _, cell in cells) for name in suite.tallies
         },
@@ -87,10 +92,16 @@ def measure(
 
 
 def _judge(
-    suite: Suite, plan: FloatPlan, comparison: Comparison, variant: Variant, policy: str, seed: int
+    suite: Suite,
+    plan: FloatPlan,
+    comparison: Comparison,
+    variant: Variant,
+    policy: str,
+    seed: int,
+    late: dict[str, Late],
 ) -> dict[str, Any]:
     """One policy: `step`, `ties` and `tallies`, see `OneStep`, `free`, see `FreeRun`, and the sum
-    of what is wrong."""
+    of what is wrong. late: filled with what is to be judged by distribution."""
     dtype = np.dtype(np.float64 if variant.x64 else np.float32)
     play_seed = derive_seed(seed, "floats", variant.name, policy)
     setting = Setting(plan, comparison, dtype, np.random.default_rng(play_seed))
@@ -107,31 +118,38 @@ def _judge(
             twin = stack.enter_context(plan.twin.reference(variant, plan.num_envs))
             beside = {divergence.TWIN: twin}
         free_run = FreeRun(setting, beside)
-        left = plan.steps
+        if plan.steps is None and policy in suite.blind:
+            late[policy] = Late(comparison)
         recordings = record_policy(
-            suite,
-            reference(),
-            suite.policies(variant)[policy],
-            play_seed,
-            NUM_STEPS if left is None else min(NUM_STEPS, left),
-            1,
+            suite, reference(), suite.policies(variant)[policy], play_seed, plan.chunk, 1
         )
+        played = 0
         for _, first_draws, recording in recordings:
-            one_step.add(recording)
+            if plan.steps != 0:
+                one_step.add(recording)
             free_run.add(recording, first_draws)
-            if left is not None and (left := left - recording.num_steps) <= 0:
+            if policy in late:
+                late[policy].add(recording, first_draws)
+            played += recording.num_steps
+            if plan.last_step is not None and played >= plan.last_step:
                 break
     step, ties, free = one_step.fields(), one_step.ties, free_run.curves()
     over = sum(max(1, field["over"]) for field in step.values() if not field["holds"])
     return {
         "policy": policy,
         "mismatches": over + ties["unexplained"] + free["above"],
-        "transitions": one_step.transitions,
+        "transitions": one_step.transitions + free_run.transitions,
         "step": step,
         "ties": ties,
         "tallies": one_step.tallies,
         "free": free,
     }
+
+
+def _late(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What one variant's distributions say, where there are any."""
+    found: Mapping[str, Any] = entry.get(DISTRIBUTIONS, {"what": []})
+    return found
 
 
 def _say(cell: Mapping[str, Any]) -> list[str]:

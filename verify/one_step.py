@@ -63,6 +63,8 @@ class OneStep:
         result = {}
         for name, rows in self._errors.items():
             budget = self.setting.plan.budgets[name]
+            if not rows:
+                continue
             distance, scaled, off = (np.concatenate(c) for c in zip(*rows, strict=True))
             over = int((~(off <= budget.number)).sum())  # also what is not a number
             told: dict[str, Any] = {
@@ -85,10 +87,11 @@ class OneStep:
 
     def _others_differ(self, sides: Trace) -> np.ndarray:
         """bool [T, B]: whether a field without a budget differs."""
+        plan = self.setting.plan
         rest = [
             differs
             for name, differs in sides.differs.items()
-            if name not in self.setting.plan.budgets
+            if name not in plan.budgets and name not in plan.unjudged
         ]
         return np.any(rest, axis=0)
 

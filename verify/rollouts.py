@@ -163,7 +163,7 @@ class _Cell:
         if self.e3 is not None:
             self.e3.seconds += between - started
         self.e2.seconds += time.perf_counter() - between
-        self.session.tallies.update(resynchronised.tallies)
+        self.session.note(resynchronised)
         recording.add_to(self._digest)
         self.session.transitions += recording.num_transitions
         ended = recording.outcome.terminated | recording.outcome.truncated

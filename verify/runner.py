@@ -96,6 +96,8 @@ class Run(Session):
                 if field.compare.kind == "ignored"
             },
             "tallies": dict(self.tallies),
+            "errors": self.errors,
+            "unfinished": self.unfinished,
             "evidence": self.evidence,
             "divergences": [dataclasses.asdict(story) for story in self.stories],
             "seconds": time.perf_counter() - started,
@@ -230,11 +232,7 @@ class Run(Session):
             tape = [*scenario.actions, *[scenario.actions[-1]] * (longest - len(scenario.actions))]
             actions = np.asarray(tape)[:, None]
             recording = record_tape(reference, actions)
-            if self.suite.chaotic:
-                difference = comparison.resynchronised(recording)
-            else:
-                states = comparison.synchronised(recording)
-                difference = comparison.free_running(states, recording)[1]
+            difference = comparison.from_here(recording)
             row.count = len(actions)
             row.mismatches = difference.count
             steps = [

@@ -52,13 +52,17 @@ def silent(what: str, done: float) -> None:
 
 
 class Session:
-    """`rows`, `stories`, `tallies` and `evidence` fill up as the levels run."""
+    """`rows`, `stories` and `evidence` fill up as the levels run, and so does what rollouts tell:
+    tallies, errors (by close field the largest in single steps), and unfinished, see `Difference`.
+    """
 
     def __init__(self, suite: Suite, options: Options, progress: Progress = silent) -> None:
         self.suite, self.options, self.progress = suite, options, progress
         self.rows: list[Row] = []
         self.stories: list[Story] = []
         self.transitions = 0
+        self.errors: dict[str, float] = {}
+        self.unfinished: dict[str, Any] = {"transitions": 0, "short_by": {}}
         self.tallies = Counter(dict.fromkeys(suite.tallies, 0))
         self.evidence: dict[str, dict[str, Any]] = {}
         self.seed = options.seed or 0
@@ -69,13 +73,25 @@ class Session:
         self.rows.append(Row(level, variant, policy))
         return self.rows[-1]
 
+    def note(self, found: Difference) -> None:
+        """What single steps told besides where they differ."""
+        self.tallies.update(found.tallies)
+        self.unfinished["transitions"] += found.unfinished
+        for total, part in (
+            (self.errors, found.errors),
+            (self.unfinished["short_by"], found.short_by),
+        ):
+            for name, error in part.items():
+                total[name] = max(error, total.get(name, 0.0))
+
     def sides(self, variant: Variant) -> tuple[Comparison, Player]:
         """Both sides of one variant, compiled once."""
         key = repr(variant)
         if key not in self._comparisons:
             with self.suite.reference(variant, 1) as reference:
                 sites = reference.draw_sites
-            comparison = Comparison(self.suite, self.host.candidate(variant, sites), sites)
+            candidate = self.host.candidate(variant, sites)
+            comparison = Comparison(self.suite, candidate, sites, variant)
             self._comparisons[key] = comparison, Player(self.suite, comparison, variant)
         return self._comparisons[key]
 

@@ -216,6 +216,8 @@ class Suite:
     environment: Callable[[Variant], tuple[Environment, Any]]
     reference: Callable[[Variant, int], VectorReference]
     fields: Mapping[str, Field]
+    outcome: Mapping[str, Compare] = dataclasses.field(default_factory=dict)
+    """How OUTCOME_FIELDS are compared that need not be equal bit by bit."""
     state: Callable[[Mapping[str, Array], Any], Any]
     """(the reference's fields of one instance, params) -> our state, for re-synchronisation."""
     draws: Callable[[DrawLog], tuple[Any, Any]]
@@ -249,6 +251,10 @@ class Suite:
     operation by operation), where compilers may round differently; bit by bit by default."""
     derived: Callable[[Transition], Any] | None = None
     """What several fields are read from, computed once and handed on as `Transition.derived`."""
+    finished: Callable[[Variant, int], VectorReference] | None = None
+    """The reference, told to go on to the end where it iterates. As installed it may stop short of
+    the solution that it has for its own; single steps in which this is why the two sides differ are
+    counted apart."""
     tallies: Mapping[str, Callable[[Transition], Array]] = dataclasses.field(default_factory=dict)
     """Numbers, int32 [], that our side says of itself, such as failures that it handles: summed
     over all compared transitions and reported, whatever they are."""
@@ -268,7 +274,11 @@ class Suite:
 
     def compared_fields(self) -> dict[str, Field]:
         """Every field but the ignored ones, the outcome's included."""
-        table = {**self.fields, **OUTCOME_FIELDS}
+        outcome = {
+            name: dataclasses.replace(field, compare=self.outcome.get(name, field.compare))
+            for name, field in OUTCOME_FIELDS.items()
+        }
+        table = {**self.fields, **outcome}
         return {name: field for name, field in table.items() if field.compare.kind != "ignored"}
 
     def compare_shown(self, name: str) -> Compare:

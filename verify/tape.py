@@ -58,12 +58,12 @@ class Player:
     def play(
         self, starts: Mapping[str, np.ndarray], actions: np.ndarray
     ) -> tuple[Recording, Difference]:
-        """Both sides from `starts` [B, ...] through `actions` [T, B], running free."""
+        """Both sides from `starts` [B, ...] through `actions` [T, B, ...], see
+        `Comparison.from_here`."""
         reference = self.reference(actions.shape[1])
         reference.restore(starts)
         recording = record_tape(reference, actions)
-        states = self.comparison.synchronised(recording)
-        return recording, self.comparison.free_running(states, recording)[1]
+        return recording, self.comparison.from_here(recording)
 
     def shrink(
         self, start_at: Callable[[int], Mapping[str, np.ndarray]], actions: np.ndarray

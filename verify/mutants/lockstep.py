@@ -44,7 +44,9 @@ class Lockstep:
         self.instrumented, self.variant, self.seed = instrumented, variant, seed
         self.num_steps, self.num_envs = num_steps, num_envs
         self.suite = instrumented.suite
-        with self.suite.reference(variant, 1) as reference:
+        # One that stops short would differ from the translation without any mutant in it.
+        self._reference = self.suite.finished or self.suite.reference
+        with self._reference(variant, 1) as reference:
             self.sites = reference.draw_sites
         self._compiled: dict[tuple[int, ...], Compiled] = {}
 
@@ -79,14 +81,14 @@ class Lockstep:
         """(outcome of the reset, its draws, what one policy then did)."""
         seed = derive_seed(self.seed, self.variant.name, policy)
         act = self.suite.policies(self.variant)[policy]
-        with self.suite.reference(self.variant, num_envs) as reference:
+        with self._reference(self.variant, num_envs) as reference:
             return next(record_policy(self.suite, reference, act, seed, self.num_steps, 1))
 
     def scenarios(self, scenarios: Sequence[Scenario]) -> Batch:
         """One batch of scenarios of this variant, as large as one of policies."""
         longest = max(len(scenario.actions) for scenario in scenarios)
         parts = []
-        with self.suite.reference(self.variant, 1) as reference:
+        with self._reference(self.variant, 1) as reference:
             for scenario in scenarios:
                 first = reference.reset(derive_seed(self.seed, scenario.name))
                 first_draws, fields = reference.draws(), reference.snapshot()

@@ -10,7 +10,7 @@ from ..suite import Suite
 
 def list_suites() -> list[str]:
     """The systems that simlift has a suite for."""
-    return ["cart_pole", "pong"]
+    return ["cart_pole", "half_cheetah", "pong"]
 
 
 def get_suite(name: str) -> Suite:
@@ -26,6 +26,10 @@ def get_suite(name: str) -> Suite:
             from . import cart_pole
 
             return cart_pole.suite()
+        case "half_cheetah":
+            from . import half_cheetah
+
+            return half_cheetah.suite()
         case "pong":
             from . import pong
 
