@@ -80,7 +80,8 @@ bench-gpu: $(INSTALLED)  ## measure on the accelerator of this machine, into not
 	    { echo "no accelerator is seen by JAX here: check nvidia-smi and 'pip install jax[cuda12]'"; \
 	    exit 2; }
 	$(SIMLIFT) bench pong --batch $(BATCHES) --out-dir notebooks/results
-	$(SIMLIFT) bench half_cheetah --batch $(CHEETAH_BATCHES) --out-dir notebooks/results
+	$(SIMLIFT) bench half_cheetah --batch $(CHEETAH_BATCHES) --peers mujoco-c,mjx,mjx-4-8,brax \
+	    --out-dir notebooks/results
 
 figures: $(INSTALLED)  ## write README's tables from notebooks/results
 	$(PY) -m simlift.train.throughput_report README.md notebooks/results

@@ -255,6 +255,8 @@ class Bench:
     """Who is timed beside it: all, none, or names with commas; another name lists them."""
     frameskip: str | None = None
     """Pong: frames a step, a list with commas; 1,8 unless given."""
+    kernel: str | None = None
+    """Half-cheetah: what the physics runs as, a list with commas; auto,jnp unless given."""
     repeats: int = 5
     """Timed runs of a figure; the median counts."""
     quick: bool = False
@@ -270,7 +272,10 @@ class Bench:
         """Measure and show the table."""
         benchmark = find_benchmark(self.env)
         names = benchmark.peer_names(self.peers)
-        variants = benchmark.variants(numbers(self.frameskip) if self.frameskip else None)
+        variants = benchmark.variants(
+            frameskip=numbers(self.frameskip) if self.frameskip else None,
+            kernel=self.kernel.split(",") if self.kernel else None,
+        )
         make_options = throughput.BenchOptions.quick if self.quick else throughput.BenchOptions
         changes: dict[str, Any] = {} if self.quick else {"batches": numbers(self.batch)}
         if not self.quick:

@@ -1,6 +1,7 @@
 """Every environment with a benchmark, and its peers by name."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,15 +24,20 @@ class Benchmark:
     env: str
     """Name in the registry."""
     peers: Mapping[str, Factory]
-    frameskips: tuple[int, ...] = ()
-    """What `--frameskip` is unless given; empty where the environment has no such argument."""
+    arguments: dict[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
+    """Those of `make` that can be chosen, and what each is unless chosen."""
 
-    def variants(self, frameskips: Sequence[int] | None) -> tuple[Variant, ...]:
-        """What to measure. Raises ValueError for frameskips of an environment without."""
-        if frameskips is not None and not self.frameskips:
-            raise ValueError(f"{self.env} has no frameskip to choose; leave --frameskip away")
-        skips = self.frameskips if frameskips is None else frameskips
-        return tuple({"frameskip": skip} for skip in skips) or ({},)
+    def variants(self, **chosen: Sequence[Any] | None) -> tuple[Variant, ...]:
+        """Every combination. Raises ValueError for an argument that cannot be chosen."""
+        given = {name: values for name, values in chosen.items() if values is not None}
+        if unknown := given.keys() - self.arguments.keys():
+            name = min(unknown)
+            raise ValueError(f"{self.env} has no {name} to choose; leave --{name} away")
+        values = {**self.arguments, **given}.values()
+        return tuple(
+            dict(zip(self.arguments, combination, strict=True))
+            for combination in itertools.product(*values)
+        )
 
     def peer_names(self, text: str) -> tuple[str, ...]:
         """Those that "all", "none" or a list with commas means. Raises ValueError for others."""
@@ -48,8 +54,12 @@ class Benchmark:
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     "cart_pole": Benchmark(env="CartPole-v1", peers=cart_pole.PEERS),
-    "half_cheetah": Benchmark(env="HalfCheetah-v5", peers=half_cheetah.PEERS),
-    "pong": Benchmark(env="PufferPong-v0", peers=pong.PEERS, frameskips=(1, 8)),
+    "half_cheetah": Benchmark(
+        env="HalfCheetah-v5",
+        peers=half_cheetah.PEERS,
+        arguments={"kernel": ("auto", "jnp")},
+    ),
+    "pong": Benchmark(env="PufferPong-v0", peers=pong.PEERS, arguments={"frameskip": (1, 8)}),
 }
 """By the environment's name on the command line."""
 

@@ -1,15 +1,13 @@
 """Gymnasium's vector environments as peers, on one core."""
 
 import importlib.metadata
-from collections.abc import Mapping
-from typing import Any
 
 from ..references.core import ReferenceUnavailable
 from ..train.turns import Peer
 
 
-def vector_peer(env_id: str, mode: str, *, num_envs: int, variant: Mapping[str, Any]) -> Peer:
-    """`gymnasium.make_vec(env_id, num_envs, vectorization_mode=mode, **variant)`, random actions.
+def vector_peer(env_id: str, mode: str, *, num_envs: int) -> Peer:
+    """`gymnasium.make_vec(env_id, num_envs, vectorization_mode=mode)` under random actions.
 
     Raises ReferenceUnavailable without gymnasium.
     """
@@ -19,7 +17,7 @@ def vector_peer(env_id: str, mode: str, *, num_envs: int, variant: Mapping[str, 
         raise ReferenceUnavailable(
             "gymnasium is not installed: pip install 'simlift[peers]'"
         ) from error
-    envs = gymnasium.make_vec(env_id, num_envs, vectorization_mode=mode, **variant)
+    envs = gymnasium.make_vec(env_id, num_envs, vectorization_mode=mode)
     envs.reset(seed=0)
     envs.action_space.seed(0)
 
@@ -34,7 +32,6 @@ def vector_peer(env_id: str, mode: str, *, num_envs: int, variant: Mapping[str, 
         run=play,
         cores=1,
         num_envs=num_envs,
-        variant=variant,
         about=f"gymnasium {version}, {env_id}, {type(envs).__name__}",
         close=envs.close,
     )

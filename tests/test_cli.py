@@ -72,6 +72,8 @@ def test_a_misspelt_flag_is_told_and_exits_with_2(capsys: pytest.CaptureFixture[
         (["train", "pong", "--resume", "nowhere"], "nowhere"),
         (["bench", "pung"], "there is no benchmark for 'pung'"),
         (["bench", "pong", "--batch", "1k"], "not a list of integers"),
+        (["bench", "pong", "--peers", "puffer"], "no peer 'puffer'; there are pong.h"),
+        (["bench", "half_cheetah", "--frameskip", "4"], "leave --frameskip away"),
         (["replay", "nowhere.json"], "there is no tape at nowhere.json"),
         (["transfer", "pung"], "there is no suite for 'pung'"),
         (["transfer", "pong", "--alpha", "2"], "alpha=2"),
@@ -263,5 +265,6 @@ def test_bench_writes_what_it_says(tmp_path: Path) -> None:
     for row in result["rows"]:
         assert row.keys() >= BENCH_KEYS | {"state_bytes", "peak_bytes"}
         assert row["steps_per_s"] > 0 and row["ratio"] > 0 and "pong.h" in row["peer"]
+    assert result["missing_peers"] == {} and "PufferLib" in result["peers"]["pong.h (C, -O2)"]
     (written,) = (tmp_path / "results").glob("pong-*.json")
     assert json.loads(written.read_text()) == result

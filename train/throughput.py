@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import functools
 import gc
+import itertools
 import json
 import os
 import statistics
@@ -127,6 +128,7 @@ class Row:
     peer_error: str | None = None
     """Why there is no figure of the peer."""
     compile_s: float | None = None
+    """JAX's and XLA's; not that of a kernel in C, which is kept from process to process."""
     state_bytes: int | None = None
     """Of one environment."""
     peak_bytes: int | None = None
@@ -162,7 +164,7 @@ def run(
     accelerator = host["platform"] != "cpu"
     if accelerator:
         host["memory_bytes_per_s"] = machine.memory_bandwidth(jax.devices()[0])
-    cases = [case for variant in options.variants for case in _cases(options, variant, peers)]
+    cases = list(_cases(options, peers))
     rows: list[Row] = []
     for done, case in enumerate(cases):
         if progress:
@@ -213,22 +215,17 @@ class Case(NamedTuple):
                 return ppo_work(self.env, self.params, share, self.policy)
 
 
-def _cases(
-    options: BenchOptions, variant: Mapping[str, Any], peers: Sequence[Peer]
-) -> Iterator[Case]:
-    env, params = make(options.env, **variant)
+def _cases(options: BenchOptions, peers: Sequence[Peer]) -> Iterator[Case]:
+    """Batch by batch: a peer may have to be compiled anew for each."""
     devices = jax.devices()
     on_cpu = devices[0].platform == "cpu"
-    peers = [peer for peer in peers if peer.variant == variant]
-    most = max((peer.cores or 0 for peer in peers), default=0)
-    one_core = tuple(peer for peer in peers if peer.cores == 1)
-    everything = tuple(
-        peer for peer in peers if peer.cores is None or peer.cores == most > int(on_cpu)
-    )
+    made = [(variant, *make(options.env, **variant)) for variant in options.variants]
     for what in options.what:
-        for batch in options.ppo_batches if what == "ppo" else options.batches:
+        batches = options.ppo_batches if what == "ppo" else options.batches
+        for batch, (variant, env, params) in itertools.product(batches, made):
             case = functools.partial(Case, env, params, variant, what, batch)
             if what == "env":
+                one_core, everything = _opponents(variant, peers, on_cpu)
                 if batch % len(devices):
                     raise ValueError(
                         f"a batch of {batch} cannot be shared evenly by {len(devices)} devices"
@@ -239,6 +236,18 @@ def _cases(
             else:
                 for policy in options.policies:
                     yield case(policy, devices[:1], False)
+
+
+def _opponents(
+    variant: Mapping[str, Any], peers: Sequence[Peer], on_cpu: bool
+) -> tuple[tuple[Peer, ...], tuple[Peer, ...]]:
+    """(the peers of a program on one core, those of one that uses all that there is)"""
+    able = [peer for peer in peers if peer.variant is None or peer.variant == variant]
+    most = max((peer.cores or 0 for peer in able), default=0)
+    return (
+        tuple(peer for peer in able if peer.cores == 1),
+        tuple(peer for peer in able if peer.cores is None or peer.cores == most > int(on_cpu)),
+    )
 
 
 def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> list[Row]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-TEXTS = ("what", "policy", "on", "min – max", "peer")
+TEXTS = ("what", "variant", "policy", "on", "min – max", "peer")
 """The columns that are not numbers."""
 RESULT_KEYS = ("machine", "versions", "commit", "date", "rows")
 BEGIN = "<!-- figures: written by `make figures`, do not edit -->"
@@ -157,6 +157,9 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         peer += f", {_count(row['peer_cores'], 'core')}" if row["peer_cores"] else ", 1 device"
     return {
         "what": row["what"],
+        "variant": ", ".join(
+            f"{name}={value}" for name, value in row["variant"].items() if name != "frameskip"
+        ),
         "policy": row["policy"],
         "frameskip": str(row["frameskip"]),
         "batch": str(row["batch"]),

@@ -38,8 +38,8 @@ class Peer:
     program held on one core."""
     num_envs: int | None = 1024
     """The batch at which it runs best; it is not held to ours. None: it is."""
-    variant: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """The variant of the options that it plays."""
+    variant: Mapping[str, Any] | None = None
+    """The variant of the options that it plays; None: every one."""
     about: str = ""
     """One line: version, settings, and what it does differently."""
     cost: Callable[[], PeerCost] = lambda: PeerCost(time.process_time())

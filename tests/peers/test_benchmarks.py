@@ -22,7 +22,9 @@ def gone(variants: Sequence[Any], accelerator: bool) -> list[Peer]:
     raise ReferenceUnavailable("pip install it")
 
 
-TOY = Benchmark(env="CartPole-v1", peers={"here": here, "gone": gone}, frameskips=(1, 8))
+TOY = Benchmark(
+    env="CartPole-v1", peers={"here": here, "gone": gone}, arguments={"frameskip": (1, 8)}
+)
 
 
 def test_names_are_all_none_or_a_list() -> None:
@@ -33,17 +35,21 @@ def test_names_are_all_none_or_a_list() -> None:
         TOY.peer_names("here,her")
 
 
-def test_frameskips_make_variants_where_the_environment_has_them() -> None:
-    assert TOY.variants(None) == ({"frameskip": 1}, {"frameskip": 8})
-    assert TOY.variants((4,)) == ({"frameskip": 4},)
-    plain = dataclasses.replace(TOY, frameskips=())
-    assert plain.variants(None) == ({},)
+def test_variants_are_all_combinations_of_arguments_that_there_are() -> None:
+    assert TOY.variants() == ({"frameskip": 1}, {"frameskip": 8})
+    assert TOY.variants(frameskip=(4,), kernel=None) == ({"frameskip": 4},)
+    both = dataclasses.replace(TOY, arguments={"frameskip": (1,), "kernel": ("c", "jnp")})
+    assert both.variants(frameskip=(2, 4)) == tuple(
+        {"frameskip": skip, "kernel": kernel} for skip in (2, 4) for kernel in ("c", "jnp")
+    )
+    plain = dataclasses.replace(TOY, arguments={})
+    assert plain.variants(frameskip=None) == ({},)
     with pytest.raises(ValueError, match="leave --frameskip away"):
-        plain.variants((4,))
+        plain.variants(frameskip=(4,))
 
 
 def test_a_peer_that_is_missing_leaves_the_others() -> None:
-    variants = TOY.variants(None)
+    variants = TOY.variants()
     peers, missing = find_peers(TOY, ("gone", "here"), variants, False)
     assert [peer.variant for peer in peers] == list(variants)
     assert missing == {"gone": "pip install it"}
@@ -57,7 +63,7 @@ def test_an_environment_without_a_benchmark_is_told_which_have_one() -> None:
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_is_of_an_environment_and_its_variants(name: str) -> None:
     benchmark = BENCHMARKS[name]
-    for variant in benchmark.variants(None):
+    for variant in benchmark.variants():
         env, _ = make(benchmark.env, **variant)
         assert env.name == benchmark.env
     assert benchmark.peers
@@ -78,7 +84,7 @@ def played(peers: Sequence[Peer]) -> None:
 
 @pytest.mark.reference
 def test_pong_h_plays_on_one_core_and_on_all() -> None:
-    variants = BENCHMARKS["pong"].variants((1, 4))
+    variants = BENCHMARKS["pong"].variants(frameskip=(1, 4))
     peers, missing = find_peers(BENCHMARKS["pong"], ("pong.h",), variants, False)
     assert not missing
     assert {peer.cores for peer in peers} == {1, available_cores()}

@@ -359,6 +359,12 @@ def test_both_kinds_of_step_are_named() -> None:
     assert (cells["env steps/s"], cells["physics steps/s"]) == ("2 M", "10 M")
 
 
+def test_a_variant_is_told_but_for_its_frameskip() -> None:
+    variant = {"frameskip": 5, "kernel": "jnp"}
+    head, _, first, *_ = throughput_report.markdown(_result(_row(variant=variant))).splitlines()
+    assert dict(zip(head.split(" | "), first.split(" | "), strict=True))["variant"] == "kernel=jnp"
+
+
 def test_columns_without_an_entry_are_left_out() -> None:
     def columns(*rows: dict[str, Any]) -> list[str]:
         return throughput_report.markdown(_result(*rows)).splitlines()[0].strip("| ").split(" | ")
