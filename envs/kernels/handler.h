@@ -160,7 +160,7 @@ static int64_t num_elements(const XLA_FFI_Buffer *buffer) {
 }
 
 XLA_FFI_Error *simlift_kernel(XLA_FFI_CallFrame *frame) {
-  XLA_FFI_Extension_Base *extension = frame->extension_start;
+  __auto_type extension = frame->extension_start; /* its type has two names */
   if (extension && extension->type == XLA_FFI_Extension_Metadata) {
     XLA_FFI_Metadata *metadata = ((XLA_FFI_Metadata_Extension *)extension)->metadata;
     metadata->api_version.major_version = XLA_FFI_API_MAJOR;

@@ -43,8 +43,9 @@ def lift(
     every platform. Without, each operation is rounded by itself, so the result does not depend on
     the processor.
 
-    Raises ValueError for a name or a backend that is none. Where a backend is named and there is no
-    such kernel, the call raises `Unsupported`, which says why.
+    Raises ValueError for a name or a backend that is none; the call raises it where `function`
+    closes over what is being traced. Where a backend is named and there is no such kernel, the call
+    raises `Unsupported`, which says why.
     """
     if not re.fullmatch(r"\w+", name, re.ASCII):
         raise ValueError(f"name={name!r} is no identifier: use letters, digits and underscores")
@@ -94,6 +95,10 @@ class Lifted:
             closed, out = jax.make_jaxpr(self.function, return_shape=True)(
                 *jax.tree.unflatten(tree, shapes)
             )
+            if any(isinstance(const, jax.core.Tracer) for const in closed.consts):
+                raise ValueError(
+                    f"{self.name} closes over a traced value: hand it over as an argument instead"
+                )
             tree = jax.tree.structure(out)
             self._kernels[key] = _Kernel(self.name, closed, tree, self.contract)
         return self._kernels[key]

@@ -28,7 +28,7 @@ def trace(jaxpr: ClosedJaxpr) -> Program:
         _array([tracer.builder.input(i, e, leaf.dtype) for e in range(leaf.size)], leaf.shape)
         for i, leaf in enumerate(inputs)
     ]
-    results = tracer.run(jaxpr.jaxpr, jaxpr.consts, arguments)
+    results = tracer.run(jaxpr, arguments)
     leaves = [_leaf(var.aval) for var in jaxpr.jaxpr.outvars]
     outputs = [(leaf, list(result.flat)) for leaf, result in zip(leaves, results, strict=True)]
     return finish(inputs, outputs)
@@ -102,7 +102,9 @@ class _Tracer:
     def __init__(self) -> None:
         self.builder = Builder()
 
-    def run(self, jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Values]) -> list[Values]:
+    def run(self, closed: ClosedJaxpr | Jaxpr, args: Sequence[Values]) -> list[Values]:
+        jaxpr = getattr(closed, "jaxpr", closed)
+        consts = getattr(closed, "consts", ())
         known: dict[Any, Values] = {}
 
         def read(atom: Any) -> Values:
@@ -127,15 +129,14 @@ class _Tracer:
         leaves = [_leaf(var.aval) for var in eqn.outvars]
         if name in CALLS:
             inner = params.get("jaxpr") or params.get("call_jaxpr") or params["call"]
-            consts = getattr(inner, "consts", ())
-            return self.run(getattr(inner, "jaxpr", inner), consts, args)
+            return self.run(inner, args)
         if name in MOVES:
             return self.move(eqn, args)
         if name in REDUCTIONS:
             return [self.reduce(REDUCTIONS[name], args[0], params["axes"])]
         control = {"while": self.while_loop, "scan": self.scan, "cond": self.cond}
         if name in control:
-            return control[name](params, args)
+            return control[name](eqn, args)
         if name == "optimization_barrier":
             return args
         if name == "iota":
@@ -265,37 +266,41 @@ class _Tracer:
         ]
         return _array(values, leaf.shape)
 
-    def cond(self, params: dict[str, Any], args: list[Values]) -> list[Values]:
+    def cond(self, eqn: JaxprEqn, args: list[Values]) -> list[Values]:
         """All branches, then a choice, as under vmap."""
-        branches = [self.run(b.jaxpr, b.consts, args[1:]) for b in params["branches"]]
+        branches = [self.run(branch, args[1:]) for branch in eqn.params["branches"]]
         which = args[0].item()
         return [
             _map(lambda *cases: self.choose(which, *cases), cases[0].shape, *cases)
             for cases in zip(*branches, strict=True)
         ]
 
-    def while_loop(self, params: dict[str, Any], args: list[Values]) -> list[Values]:
+    def while_loop(self, eqn: JaxprEqn, args: list[Values]) -> list[Values]:
+        params = eqn.params
         first, second = params["cond_nconsts"], params["body_nconsts"]
         cond_consts, body_consts = args[:first], args[first : first + second]
         condition, body = params["cond_jaxpr"], params["body_jaxpr"]
 
         def test(carry: list[Values]) -> Value:
-            return self.run(condition.jaxpr, condition.consts, [*cond_consts, *carry])[0].item()
+            return self.run(condition, [*cond_consts, *carry])[0].item()
 
         def advance(carry: list[Values]) -> list[Values]:
-            return self.run(body.jaxpr, body.consts, [*body_consts, *carry])
+            return self.run(body, [*body_consts, *carry])
 
         return self.loop(args[first + second :], advance, test=test)
 
-    def scan(self, params: dict[str, Any], args: list[Values]) -> list[Values]:
-        body, length = params["jaxpr"], params["length"]
-        first, count = params["num_consts"], params["num_carry"]
+    def scan(self, eqn: JaxprEqn, args: list[Values]) -> list[Values]:
+        params, body, length = eqn.params, eqn.params["jaxpr"], eqn.params["length"]
+        # What has one axis more outside than inside is a sequence: how many constants and carried
+        # arrays there are, versions of jax say in different ways.
+        count = _num_whole(eqn.outvars, body.out_avals)
+        first = _num_whole(eqn.invars, body.in_avals) - count
         consts, carry, sequences = args[:first], args[first : first + count], args[first + count :]
 
         def advance(carry: list[Values]) -> list[Values]:
-            return self.run(body.jaxpr, body.consts, [*consts, *carry])
+            return self.run(body, [*consts, *carry])
 
-        if not sequences and count == len(body.jaxpr.outvars):
+        if not sequences and count == len(body.out_avals):
             return self.loop(carry, advance, trips=length)
         if length > MAX_UNROLLED:
             raise Unsupported(
@@ -339,6 +344,12 @@ class _Tracer:
         for i, result in zip(changing, results, strict=True):
             final[i] = result
         return _arrays(final, shapes)
+
+
+def _num_whole(outside: Sequence[Any], inside: Sequence[Any]) -> int:
+    """How many of a scan's operands or results are handed on whole, trip by trip."""
+    pairs = zip(outside, inside, strict=True)
+    return sum(len(atom.aval.shape) == len(aval.shape) for atom, aval in pairs)
 
 
 def _same(value: Value) -> Value:

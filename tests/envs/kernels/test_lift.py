@@ -196,6 +196,14 @@ def test_contraction_skips_the_rounding_of_products() -> None:
     assert fused == (-(2.0**-26) if has_fma else 0)
 
 
+def test_what_is_traced_is_handed_over_as_an_argument() -> None:
+    def closes_over(x: Array) -> Array:
+        return lift(lambda y: y + x, name="closure")(jnp.float32(1))
+
+    with pytest.raises(ValueError, match="closes over a traced value"):
+        jax.jit(closes_over)(jnp.float32(2))
+
+
 def test_kernels_cannot_be_differentiated() -> None:
     with pytest.raises((ValueError, NotImplementedError, TypeError)):
         jax.grad(lift(jnp.sin, name="sine", backend="c"))(jnp.float32(1))
