@@ -260,7 +260,7 @@ class Bench:
     repeats: int = 5
     """Timed runs of a figure; the median counts."""
     quick: bool = False
-    """Rough figures within a minute."""
+    """Rough figures: two batches, one policy, short runs."""
     out: Path | None = None
     """File for the result."""
     out_dir: Path | None = None
@@ -276,18 +276,19 @@ class Bench:
             frameskip=numbers(self.frameskip) if self.frameskip else None,
             kernel=self.kernel.split(",") if self.kernel else None,
         )
-        make_options = throughput.BenchOptions.quick if self.quick else throughput.BenchOptions
-        changes: dict[str, Any] = {} if self.quick else {"batches": numbers(self.batch)}
-        if not self.quick:
-            changes["repeats"] = self.repeats
-        options = make_options(
-            env=benchmark.env, variants=variants, what=tuple(self.what.split(",")), **changes
-        )
+        batches = numbers(self.batch)
         jax.config.update("jax_num_cpu_devices", machine.available_cores())
         if names:
             # Both before JAX first computes: peers need some of an accelerator's memory, too.
             os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         accelerator = jax.default_backend() != "cpu"
+        make_options = throughput.BenchOptions.quick if self.quick else throughput.BenchOptions
+        changes: dict[str, Any] = {} if accelerator else dict(benchmark.cpu_options)
+        if not self.quick:
+            changes |= {"batches": batches, "repeats": self.repeats}
+        options = make_options(
+            env=benchmark.env, variants=variants, what=tuple(self.what.split(",")), **changes
+        )
         peers, missing = find_peers(benchmark, names, variants, accelerator)
         for name, reason in missing.items():
             screen.console.print(f"measuring without {name}: {reason}", markup=False)

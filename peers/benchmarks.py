@@ -27,6 +27,9 @@ class Benchmark:
     arguments: dict[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
     """Those of `make` that can be chosen, and what each is unless chosen."""
 
+    cpu_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of BenchOptions that are other than usual on processors."""
+
     def variants(self, **chosen: Sequence[Any] | None) -> tuple[Variant, ...]:
         """Every combination. Raises ValueError for an argument that cannot be chosen."""
         given = {name: values for name, values in chosen.items() if values is not None}
@@ -58,6 +61,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         env="HalfCheetah-v5",
         peers=half_cheetah.PEERS,
         arguments={"kernel": ("auto", "jnp")},
+        cpu_options={"steps_per_call": 2**16},  # a second of the plain program's
     ),
     "pong": Benchmark(env="PufferPong-v0", peers=pong.PEERS, arguments={"frameskip": (1, 8)}),
 }
