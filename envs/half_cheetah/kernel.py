@@ -4,8 +4,9 @@ import functools
 
 import jax
 from jax import Array
+from jax.typing import DTypeLike
 
-from ..kernels import Lifted, lift
+from ..kernels import Lifted, Speed, lift
 from .dynamics import physics_step, steps
 from .segments import once, segmented
 from .state import Config, Kernel
@@ -41,3 +42,10 @@ def _in_segments(*args: Array, count: int) -> tuple[Array, Array, Array, Array, 
 @functools.cache
 def _kernel(count: int, backend: Kernel) -> Lifted:
     return lift(functools.partial(steps, count=count), name="half_cheetah", backend=backend)
+
+
+def speed(config: Config, dtype: DTypeLike) -> Speed:
+    """What the physics of such numbers runs as on JAX's default platform."""
+    joints = jax.ShapeDtypeStruct((9,), dtype)
+    action = jax.ShapeDtypeStruct((6,), dtype)
+    return _kernel(config.frame_skip, config.kernel).speed(joints, joints, joints, action)
