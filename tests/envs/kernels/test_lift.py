@@ -121,6 +121,14 @@ def test_automatic_choice_is_the_kernel_of_the_platform(lowered: Callable[..., s
     assert calls == {"cpu": ["simlift_spring"], "cuda": ["triton"], "tpu": []}
 
 
+def test_a_cpu_beside_an_accelerator_runs_plain_jnp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    args = (*springs(()), STIFFNESS)
+    assert lift(spring, name="spring").speed(*args) == "pallas"
+    assert lift(spring, name="spring").speed(*args, platform="cpu") == "jnp"
+    assert lift(spring, name="spring", backend="c").speed(*args, platform="cpu") == "c"
+
+
 def test_plain_jnp_can_be_asked_for() -> None:
     state, force = springs((9,))
     plain = lift(spring, name="spring", backend="jnp")
