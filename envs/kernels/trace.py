@@ -16,6 +16,8 @@ from .program import SUPPORTED, Builder, Leaf, Program, Unsupported, Value, fini
 
 MAX_ELEMENTS = 1024  # of one array: beyond that unrolling is not what one wants
 MAX_UNROLLED = 64  # trips of a scan that reads or writes sequences
+MAX_NUMBERS = 8192  # of all arguments and results: a thread's stack holds them for every lane
+MAX_OPERATIONS = 30_000  # after which compilers take minutes
 
 Values = np.ndarray  # of dtype object, holding Value
 
@@ -31,7 +33,13 @@ def trace(jaxpr: ClosedJaxpr) -> Program:
     results = tracer.run(jaxpr, arguments)
     leaves = [_leaf(var.aval) for var in jaxpr.jaxpr.outvars]
     outputs = [(leaf, list(result.flat)) for leaf, result in zip(leaves, results, strict=True)]
-    return finish(inputs, outputs)
+    numbers = sum(leaf.size for leaf in (*inputs, *leaves))
+    if numbers > MAX_NUMBERS:
+        raise Unsupported(f"{numbers} numbers in and out: kernels take up to {MAX_NUMBERS}")
+    program = finish(inputs, outputs)
+    if program.size > MAX_OPERATIONS:
+        raise Unsupported(f"{program.size} operations: kernels are of up to {MAX_OPERATIONS}")
+    return program
 
 
 def _leaf(aval: Any) -> Leaf:

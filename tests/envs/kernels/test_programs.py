@@ -101,6 +101,11 @@ def small_integers(n: Array) -> tuple[Array, Array, Array]:
     return byte * byte + byte, short * jnp.int16(1001), (byte > 10) & (short < 20)
 
 
+def long(x: Array) -> Array:
+    """A scan over a sequence, which is unrolled."""
+    return lax.scan(lambda c, i: (jnp.sqrt(c * c + i), None), x, jnp.arange(64.0))[0]
+
+
 PROGRAMS = [collatz, nested, swap, matrices, branches, sequences, calls, small_integers]
 
 
@@ -191,7 +196,9 @@ def test_what_a_loop_does_not_change_is_computed_before_it() -> None:
         (lambda i: jnp.arange(5)[i], np.int32(0), "only known when it runs"),
         (lambda x: x.astype(jnp.float16), np.float32(0), "float16 is not among"),
         (lambda x: jnp.zeros(5000) + x, np.float32(0), "kernels take 1 to"),
-        (lambda k: jax.random.uniform(k), np.zeros(2, np.uint32), "primitive|not among"),
+        (jax.random.uniform, np.zeros(2, np.uint32), "primitive|not among"),
+        (lambda x: [x] * 9, np.zeros(1000, np.float32), "10000 numbers in and out"),
+        (long, np.zeros(500, np.float32), "96000 operations"),
     ],
 )
 def test_what_has_no_kernel_says_why_and_falls_back(
