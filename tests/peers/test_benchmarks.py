@@ -86,8 +86,7 @@ def played(peers: Sequence[Peer]) -> None:
 @pytest.mark.reference
 def test_pong_h_plays_on_one_core_and_on_all() -> None:
     variants = BENCHMARKS["pong"].variants(frameskip=(1, 4))
-    peers, missing = find_peers(BENCHMARKS["pong"], ("pong.h",), variants, False)
-    assert not missing
+    peers = BENCHMARKS["pong"].peers["pong.h"](variants, False)
     assert {peer.cores for peer in peers} == {1, available_cores()}
     assert [peer.variant for peer in peers[:: len(peers) // 2]] == list(variants)
     played(peers)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simlift.peers import BENCHMARKS, find_peers, jax_process, mujoco_c
+from simlift.peers import BENCHMARKS, jax_process, mujoco_c
 from simlift.peers.jax_process import JaxProcess
 from simlift.references.core import ReferenceUnavailable
 from simlift.train.turns import PeerFailed
@@ -65,9 +65,8 @@ def test_mujoco_c_goes_on_and_starts_anew_after_an_episode(
 
 @pytest.mark.reference
 def test_mujoco_c_and_gymnasium_play_and_say_what_they_are() -> None:
-    peers, missing = find_peers(BENCHMARK, ("mujoco-c", "gymnasium"), ({},), False)
-    assert not missing
-    for peer in peers:
+    names = ("mujoco-c", "gymnasium")
+    for peer in [peer for name in names for peer in BENCHMARK.peers[name](({},), False)]:
         assert peer.num_envs is not None
         before = peer.cost().processor_s
         peer.run(peer.num_envs, 2)
