@@ -147,6 +147,9 @@ class _Tracer:
             return control[name](eqn, args)
         if name == "optimization_barrier":
             return args
+        if name == "platform_index" and None in params["platforms"]:
+            # The way for any platform is the one that has no kernel of its own yet.
+            return [self.constant(np.int32(params["platforms"].index(None)))]
         if name == "iota":
             index = np.indices(leaves[0].shape)[params["dimension"]]
             return [self.constant(index.astype(leaves[0].dtype))]
@@ -275,9 +278,11 @@ class _Tracer:
         return _array(values, leaf.shape)
 
     def cond(self, eqn: JaxprEqn, args: list[Values]) -> list[Values]:
-        """All branches, then a choice, as under vmap."""
-        branches = [self.run(branch, args[1:]) for branch in eqn.params["branches"]]
-        which = args[0].item()
+        """All branches, then a choice, as under vmap; only one where it is known which."""
+        which, branches = args[0].item(), eqn.params["branches"]
+        if which.op == "constant":
+            return self.run(branches[min(max(int(which.payload), 0), len(branches) - 1)], args[1:])
+        branches = [self.run(branch, args[1:]) for branch in branches]
         return [
             _map(lambda *cases: self.choose(which, *cases), cases[0].shape, *cases)
             for cases in zip(*branches, strict=True)

@@ -95,6 +95,11 @@ def calls(n: Array) -> Array:
     return jax.jit(jax.nn.relu)(n.astype(jnp.float32) - 5.0) + jnp.square(n).astype(jnp.float32)
 
 
+def lifted_again(n: Array) -> Array:
+    """A kernel within a kernel."""
+    return lift(swap, name="swap")(n + 1)[0] * 2
+
+
 def small_integers(n: Array) -> tuple[Array, Array, Array]:
     """Sums that wrap, stored in a byte or two."""
     byte, short = n.astype(jnp.uint8), n.astype(jnp.int16)
@@ -106,7 +111,17 @@ def long(x: Array) -> Array:
     return lax.scan(lambda c, i: (jnp.sqrt(c * c + i), None), x, jnp.arange(64.0))[0]
 
 
-PROGRAMS = [collatz, nested, swap, matrices, branches, sequences, calls, small_integers]
+PROGRAMS = [
+    collatz,
+    nested,
+    swap,
+    matrices,
+    branches,
+    sequences,
+    calls,
+    lifted_again,
+    small_integers,
+]
 
 
 def numbers(function: Callable[..., Any]) -> Array:
