@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -51,19 +51,17 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Twin:
-    """The reference held beside itself, where errors grow so fast that no two computations agree
-    for long: the same program, whose first state was moved, or that was told to compute otherwise.
+    """The reference held beside itself where errors grow so fast that no two computations agree for
+    long: moved by more than a unit in our last place, or told to compute otherwise.
 
-    nudges: field of the first state -> what is added to or taken from each of its entries; fields:
-    whose divergence is told, each with a budget; steps: for how long, before the curves saturate;
-    floor: scaled errors up to which nothing is said of ours: what single steps are held to.
+    nudges: field of the state -> what is added to or taken from each of its entries; fields: whose
+    divergence is told, each with a budget; steps: for how long, before the curves saturate.
     """
 
     reference: Callable[[Variant, int], VectorReference]
-    nudges: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    nudges: Mapping[str, float]
     fields: Sequence[str]
     steps: int
-    floor: float = 0.0
     what: str
     """In words, such as "qpos + 1e-7"."""
 
@@ -74,10 +72,10 @@ class FloatPlan:
 
     budgets: for every float field that rounds; all others are compared as the suite says. Those
     that the reference restores are the state, which its envelope perturbs. factor: how many times
-    the envelope our divergence may be. twin: what makes the envelope, in place of moving every
-    state by a unit; unjudged: field -> why it need not be close in this precision; steps: how many
-    of the first episode are judged one by one, None is all of it, 0 where L3 does that; num_envs:
-    how many play each policy.
+    the envelope our divergence may be. twin: what is moved, in place of the reference by a unit;
+    unjudged: field -> why it need not be close in this precision; steps: how many of the first
+    episode are judged one by one, None is all of it, 0 where L3 does that; num_envs: how many play
+    each policy.
     """
 
     variants: Sequence[Variant]
@@ -114,22 +112,24 @@ class Setting(NamedTuple):
     dtype: np.dtype
     generator: np.random.Generator
 
-    def moved(self, fields: Snapshot, units: float | None = None) -> Snapshot:
-        """Every field that has a budget, up or down by `units` in the last place or the whole of
-        its budget."""
-        moved = dict(fields)
-        for name, budget in self.plan.budgets.items():
-            if name in fields:
-                value = fields[name]
-                by = budget.number
-                if units is not None:
-                    by, budget = units, Budget(ulp=units, scale=budget.scale)
-                unit = budget.unit(abs(value), self.dtype)
-                moved[name] = value + self.signs(value) * by * unit
-        return moved
+    def moved(self, fields: Snapshot) -> Snapshot:
+        """Every field that has a budget, up or down by the whole of it."""
+        budgets = {name: b for name, b in self.plan.budgets.items() if name in fields}
+        by = {name: b.number * b.unit(abs(fields[name]), self.dtype) for name, b in budgets.items()}
+        return self._moved(fields, by)
 
-    def signs(self, value: np.ndarray) -> np.ndarray:
-        return self.generator.choice((-1, 1), value.shape)
+    def nudged(self, fields: Snapshot) -> Snapshot:
+        """The state, up or down as the plan's twin says, or else by one unit in our last place."""
+        if self.plan.twin is not None:
+            return self._moved(fields, self.plan.twin.nudges)
+        units = {n: Budget(ulp=1, scale=b.scale) for n, b in self.plan.budgets.items()}
+        by = {n: u.unit(abs(fields[n]), self.dtype) for n, u in units.items() if n in fields}
+        return self._moved(fields, by)
+
+    def _moved(self, fields: Snapshot, by: Mapping[str, Any]) -> Snapshot:
+        shapes = {name: fields[name].shape for name in by}
+        signs = {name: self.generator.choice((-1, 1), shape) for name, shape in shapes.items()}
+        return {**fields, **{name: fields[name] + signs[name] * by[name] for name in by}}
 
 
 def share_at_most(over: int, count: int) -> float:

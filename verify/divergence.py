@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..references.core import DrawLog, Snapshot, VectorReference
+from ..references.core import DrawLog, VectorReference
 from .budgets import QUANTILES, Setting, largest, short
 from .candidate import Fields
 from .compare import inputs_of
@@ -15,7 +15,7 @@ from .record import Recording, record_tape
 MIN_ALIVE = 16  # instances that a quantile of a curve is taken over
 CURVE_POINTS = 64  # of the curves that are kept; every step is judged
 ENDS = ("outcome.terminated", "outcome.truncated")
-OURS, THEIRS, ONCE, ALWAYS, TWIN = "ours", "theirs", "once", "always", "twin"
+OURS, THEIRS, ONCE, ALWAYS = "ours", "theirs", "once", "always"
 JUDGED = {False: ("p50", "p99"), True: ("p50", "p90")}
 """Without and with a twin. Of few instances the 99 % is the worst one, and how far two chaotic runs
 are apart there is a matter of that one start."""
@@ -24,25 +24,26 @@ are apart there is a matter of that one start."""
 class FreeRun:
     """Divergence from the reference since a reset: ours, and that of the reference perturbed.
 
-    references: by side, each with as many instances as the recordings. once: its first state was
-    moved by one unit in our last place; always: every state was; in place of both, the plan's twin.
+    once, always: the reference, or the plan's twin, each with as many instances as the recordings.
+    Of the one the first state is nudged, of the other every state, see `Setting.nudged`.
     """
 
-    def __init__(self, setting: Setting, references: Mapping[str, VectorReference]) -> None:
-        self.setting, self.references = setting, references
-        self.envelope = TWIN if TWIN in references else ALWAYS
+    def __init__(self, setting: Setting, once: VectorReference, always: VectorReference) -> None:
+        self.setting, self.once, self.always = setting, once, always
         self._states: Any = None
         self._steps = 0
         self._running: Any = True
         self.transitions = 0
-        self._sides: dict[str, list[Fields]] = {side: [] for side in (OURS, THEIRS, *references)}
+        self._sides: dict[str, list[Fields]] = {side: [] for side in (OURS, THEIRS, ONCE, ALWAYS)}
 
     def add(self, recording: Recording, first_draws: DrawLog) -> None:
         first = recording.at(0)
         if self._states is None:
             self._states = self.setting.comparison.start(first_draws)[0]
-            for side, reference in self.references.items():
-                reference.restore(self._started(side, first))
+            start = self.setting.nudged(first)
+            self.once.restore(start)
+            # A twin's fields need not all be moved by themselves, so it is from the start.
+            self.always.restore(first if self.setting.plan.twin is None else start)
         twin = self.setting.plan.twin
         if twin is not None:
             recording = recording.until(twin.steps - self._steps)
@@ -53,45 +54,32 @@ class FreeRun:
         self._states, ours = self.setting.comparison.candidate.free_running(
             self._states, first, inputs_of(recording)
         )
-        sides = {OURS: ours, THEIRS: said(recording)}
-        for side, reference in self.references.items():
-            sides[side] = (
-                self._moved_always(reference, recording.action)
-                if side == ALWAYS
-                else said(record_tape(reference, recording.action))
-            )
+        sides = {
+            OURS: ours,
+            THEIRS: said(recording),
+            ONCE: said(record_tape(self.once, recording.action)),
+            ALWAYS: self._nudged_always(recording.action),
+        }
         for side, fields in sides.items():
             self._sides[side].append(fields)
             self._running = self._running & ~(fields[ENDS[0]] | fields[ENDS[1]]).any(0)
 
-    def _started(self, side: str, first: Snapshot) -> Snapshot:
-        """Where a side begins."""
-        if side == ALWAYS:
-            return first
-        if side == ONCE or self.setting.plan.twin is None:
-            return self.setting.moved(first, units=1)
-        nudges = self.setting.plan.twin.nudges.items()
-        return {
-            **first,
-            **{name: first[name] + self.setting.signs(first[name]) * by for name, by in nudges},
-        }
-
-    def _moved_always(self, reference: VectorReference, actions: np.ndarray) -> Fields:
-        """Each state, once computed, is moved: what rounding does to a state that is stored."""
+    def _nudged_always(self, actions: np.ndarray) -> Fields:
+        """Each state, once computed, is nudged: what rounding does to a state that is stored."""
         rows = []
         for action in actions:
-            outcome = reference.step(action)
-            moved = self.setting.moved(reference.snapshot(), units=1)
-            reference.restore(moved)
-            rows.append({**moved, ENDS[0]: outcome.terminated, ENDS[1]: outcome.truncated})
+            outcome = self.always.step(action)
+            nudged = self.setting.nudged(self.always.snapshot())
+            self.always.restore(nudged)
+            rows.append({**nudged, ENDS[0]: outcome.terminated, ENDS[1]: outcome.truncated})
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
     def curves(self) -> dict[str, Any]:
         """`steps` since the reset and how many episodes are `alive` there on all sides; how many
         steps are `judged`; by field the quantiles over episodes of the scaled error of `ours` and
-        of the reference perturbed (`once` and `always`, or the `twin`), of the worst entry, and the
-        largest `ratio` of the first to the last; `above`: how often ours is beyond the factor.
-        None where a number is not finite."""
+        of the reference nudged `once` and `always`, of the worst entry, and the largest `ratio` of
+        the first to either; `above`: how often ours is beyond the factor times `always`. None where
+        a number is not finite."""
         plan, names = self.setting.plan, self._diverging()
         joined = {
             side: {name: np.concatenate([row[name] for row in rows]) for name in (*names, *ENDS)}
@@ -102,7 +90,6 @@ class FreeRun:
         judged = int((alive.sum(1) >= MIN_ALIVE).sum())
         kept = np.unique(np.linspace(0, judged - 1, CURVE_POINTS).astype(int))[: judged or 0]
         theirs, above = joined.pop(THEIRS), 0
-        floor = 0.0 if plan.twin is None else plan.twin.floor
         fields: dict[str, dict[str, Any]] = {}
         for name in names:
             size = np.maximum(abs(theirs[name]), plan.budgets[name].scale)
@@ -111,15 +98,14 @@ class FreeRun:
                 for side, values in joined.items()
             }
             fields[name] = {side: _thinned(curve, kept) for side, curve in curves.items()}
-            fields[name]["ratio"] = {}
-            for label in JUDGED[plan.twin is not None]:
-                ours = curves[OURS][label]
-                envelope = np.maximum.accumulate(curves[self.envelope][label])
-                envelope = np.maximum(envelope, floor / plan.factor)
-                above += int((~(ours <= plan.factor * envelope)).sum())
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    ratio = np.where(ours == 0, 0, ours / envelope)
-                fields[name]["ratio"][label] = short(ratio.max(initial=0))
+            judges = JUDGED[plan.twin is not None]
+            fields[name]["ratio"] = {
+                side: {q: _ratio(curves[OURS][q], curves[side][q]) for q in judges}
+                for side in (ONCE, ALWAYS)
+            }
+            for q in judges:
+                envelope = np.maximum.accumulate(curves[ALWAYS][q])
+                above += int((~(curves[OURS][q] <= plan.factor * envelope)).sum())
         return {
             "steps": [int(t) + 1 for t in kept],
             "alive": alive.sum(1)[kept].tolist(),
@@ -150,6 +136,13 @@ def _curves(error: np.ndarray, alive: np.ndarray) -> dict[str, np.ndarray]:
     return {
         label: np.array([np.quantile(row, q) for row in rows]) for label, q in QUANTILES.items()
     }
+
+
+def _ratio(ours: np.ndarray, other: np.ndarray) -> float | None:
+    """The largest of one curve to what another has reached."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(ours == 0, 0, ours / np.maximum.accumulate(other))
+    return short(ratio.max(initial=0))
 
 
 def _thinned(curves: Mapping[str, np.ndarray], kept: np.ndarray) -> dict[str, list[float | None]]:

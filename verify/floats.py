@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from . import divergence
 from .budgets import Budget, FloatPlan, Setting, Twin
 from .compare import Comparison
 from .distributions import Late, judge
@@ -112,12 +111,9 @@ def _judge(
 
         near = functools.cache(functools.partial(reference, NUM_NEAR))
         one_step = OneStep(setting, reference(), near)
-        if plan.twin is None:
-            beside = {side: reference() for side in (divergence.ONCE, divergence.ALWAYS)}
-        else:
-            twin = stack.enter_context(plan.twin.reference(variant, plan.num_envs))
-            beside = {divergence.TWIN: twin}
-        free_run = FreeRun(setting, beside)
+        build = suite.reference if plan.twin is None else plan.twin.reference
+        once, always = (stack.enter_context(build(variant, plan.num_envs)) for _ in range(2))
+        free_run = FreeRun(setting, once, always)
         if plan.steps is None and policy in suite.blind:
             late[policy] = Late(comparison)
         recordings = record_policy(
@@ -165,6 +161,6 @@ def _say(cell: Mapping[str, Any]) -> list[str]:
         lines.append(f"{cell['ties']['unexplained']} steps differ otherwise, and are no ties")
     if cell["free"]["above"]:
         curves = cell["free"]["fields"].items()
-        ratios = ", ".join(f"{name} {field['ratio']}" for name, field in curves)
+        ratios = ", ".join(f"{name} {field['ratio']['always']}" for name, field in curves)
         lines.append(f"diverges faster than the reference perturbed: {ratios}")
     return lines

@@ -87,7 +87,7 @@ def test_float32_stays_within_its_budget_and_the_envelope() -> None:
     # The pole is unstable: errors grow by e about every 13 steps, ours as the reference's own.
     for side in ("ours", "once", "always"):
         assert curves[side]["p50"][-1] > 1000 * curves[side]["p50"][0]
-    assert 0 < curves["ratio"]["p99"] <= result["variants"][0]["factor"]
+    assert 0 < curves["ratio"]["always"]["p99"] <= result["variants"][0]["factor"]
 
 
 @needs_reference

@@ -9,10 +9,8 @@ SHARE = 1e-3
 at high speed, where errors of the position are thousands of times as large in the force."""
 STATE = ("qpos", "qvel")
 FACTOR = 10.0
-"""Ours may be where the twin is eight steps later (errors grow e-fold in 3.5). The twin is moved
-once, ours rounds in each step anew by about twice as much (1.5e-6 beside 0.8e-6 in the median of
-qvel after one step): the sum of a geometric series, 2 / (1 - e^(-1/3.5)) = 8; and quantiles of 64
-episodes vary by a quarter."""
+"""How far apart two computations may be of which one is moved once a step and the other rounds in
+each of five solves, positions and speeds: twice five."""
 
 FLOATS = (
     FloatPlan(
@@ -32,7 +30,7 @@ FLOATS = (
             "jumps where a sphere begins to touch; what it does to the next state is judged",
         ),
         twin=Twin(
-            what="MuJoCo, qpos + 1e-7",
+            what="MuJoCo, qpos moved by 1e-7",
             reference=reference,
             nudges={"qpos": 1e-7},
             fields=STATE,
@@ -41,7 +39,7 @@ FLOATS = (
         factor=FACTOR,
         why="float32 holds speeds of 10 to 1e-6, and five solves of stiff contacts lose a hundred "
         "times that: 1e-3 is what MJX in float32 needs too. A position is a speed's change in 0.01 "
-        "s, and x may be 10 m. Free runs: the twin is moved once, ours rounds in every step",
+        "s, and x may be 10 m.",
     ),
     FloatPlan(
         variants=(DEFAULT,),
@@ -49,9 +47,9 @@ FLOATS = (
         budgets={name: Budget(atol=1e-9, scale=1.0) for name in STATE},
         steps=0,
         twin=Twin(
-            what="MuJoCo, solver tolerance=0, qpos + 2^-53",
+            what="MuJoCo, solver tolerance=0, moved by a unit in the last place",
             reference=finished,
-            nudges={"qpos": 2.0**-53},
+            nudges={"qpos": 2.0**-53, "qvel": 2.0**-50},  # of 1 rad, of 8 rad/s
             fields=STATE,
             steps=120,
         ),
