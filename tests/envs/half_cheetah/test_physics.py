@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from simlift.envs.half_cheetah import HalfCheetah, State, dynamics
+from simlift.envs.half_cheetah import Config, HalfCheetah, State
+from simlift.envs.half_cheetah.kernel import simulate
 from simlift.envs.half_cheetah.modules import modules
 from simlift.references.half_cheetah.physics import (
     MODULES,
@@ -36,11 +37,6 @@ FLOAT32, FAST, RARELY = 1e-3, 10.0, 1e-3
 @functools.cache
 def played(kind: str) -> Steps:
     return mujoco_states.play(kind, 200)
-
-
-@functools.cache
-def many(kind: str) -> Steps:
-    return mujoco_states.play(kind, 1000, seed=1)
 
 
 @functools.cache
@@ -105,10 +101,21 @@ def test_a_step_in_float64_is_mujocos(kind: str) -> None:
     np.testing.assert_allclose(outcome.info["x_velocity"], x_velocity, rtol=0, atol=ONE_STEP / 0.05)
 
 
+@functools.cache
+def many() -> Steps:
+    """Of all KINDS."""
+    played = (mujoco_states.play(kind, 1000, seed=1) for kind in KINDS)
+    return Steps(*map(np.concatenate, zip(*played, strict=True)))
+
+
+@functools.cache
+def in_float32(kernel: str) -> tuple[State, Any]:
+    return step(many(), kernel=kernel)
+
+
 @pytest.mark.parametrize("kernel", ["auto", "jnp"])
 def test_float32_stays_near(kernel: str) -> None:
-    steps = Steps(*map(np.concatenate, zip(*map(many, KINDS), strict=True)))
-    after, outcome = step(steps, kernel=kernel)
+    steps, (after, outcome) = many(), in_float32(kernel)
     assert after.qpos.dtype == np.float32
     off = np.abs(np.concatenate([after.qpos - steps.next_qpos, after.qvel - steps.next_qvel], 1))
     bound = FLOAT32 * np.maximum(1, np.abs(steps.next_qvel).max(1) / FAST)
@@ -119,13 +126,12 @@ def test_float32_stays_near(kernel: str) -> None:
 
 
 def test_the_kernel_and_xla_differ_in_roundings_only() -> None:
-    steps = many("random")
-    kernel, xla = (step(steps, kernel=name)[0] for name in ("auto", "jnp"))
-    for name in ("qpos", "qvel"):
-        np.testing.assert_allclose(getattr(kernel, name), getattr(xla, name), atol=FLOAT32)
-        np.testing.assert_allclose(
-            np.median(np.abs(getattr(kernel, name) - getattr(xla, name))), 0, atol=1e-6
-        )
+    """Half of the velocities by a few units in the last place of 10, hardly any by more than both
+    may be off."""
+    (kernel, _), (xla, _) = map(in_float32, ("auto", "jnp"))
+    difference = np.abs(kernel.qvel - xla.qvel)
+    assert np.median(difference) < 4 * np.spacing(np.float32(10))
+    assert (difference.max(1) > 2 * FLOAT32).mean() <= 2 * RARELY
 
 
 # -- states that MuJoCo gives up: (index of qpos, of qvel) -> number, in a cheetah 0.3 m up
@@ -170,7 +176,7 @@ def absurd_steps() -> tuple[Steps, list[int]]:
 def absurd_steps_of_ours() -> tuple[np.ndarray, ...]:
     steps, _ = absurd_steps()
     with jax.enable_x64(True), jax.debug_nans(False):
-        run = jax.jit(jax.vmap(functools.partial(dynamics.steps, count=FRAME_SKIP)))
+        run = jax.jit(jax.vmap(functools.partial(simulate, config=Config(frame_skip=FRAME_SKIP))))
         return jax.device_get(run(*map(jnp.asarray, steps[:4])))
 
 
