@@ -16,9 +16,11 @@ MIN_ALIVE = 16  # instances that a quantile of a curve is taken over
 CURVE_POINTS = 64  # of the curves that are kept; every step is judged
 ENDS = ("outcome.terminated", "outcome.truncated")
 OURS, THEIRS, ONCE, ALWAYS = "ours", "theirs", "once", "always"
-JUDGED = {False: ("p50", "p99"), True: ("p50", "p90")}
-"""Without and with a twin. Of few instances the 99 % is the worst one, and how far two chaotic runs
-are apart there is a matter of that one start."""
+TINY = 1e-30  # instead of a ratio of 0
+WINDOW = 10
+"""Steps over which curves of a chaotic system are averaged before they are compared, that is their
+logarithms: an impact, in which errors leap, falls into one step here and into the next one there.
+There the 90 % are judged: the 99 % of few instances is the worst one, a matter of one start."""
 
 
 class FreeRun:
@@ -90,6 +92,7 @@ class FreeRun:
         judged = int((alive.sum(1) >= MIN_ALIVE).sum())
         kept = np.unique(np.linspace(0, judged - 1, CURVE_POINTS).astype(int))[: judged or 0]
         theirs, above = joined.pop(THEIRS), 0
+        labels, window = (("p50", "p99"), 1) if plan.twin is None else (("p50", "p90"), WINDOW)
         fields: dict[str, dict[str, Any]] = {}
         for name in names:
             size = np.maximum(abs(theirs[name]), plan.budgets[name].scale)
@@ -98,14 +101,16 @@ class FreeRun:
                 for side, values in joined.items()
             }
             fields[name] = {side: _thinned(curve, kept) for side, curve in curves.items()}
-            judges = JUDGED[plan.twin is not None]
             fields[name]["ratio"] = {
-                side: {q: _ratio(curves[OURS][q], curves[side][q]) for q in judges}
+                side: {
+                    q: short(_ratio(curves[OURS][q], curves[side][q], window).max(initial=0))
+                    for q in labels
+                }
                 for side in (ONCE, ALWAYS)
             }
-            for q in judges:
-                envelope = np.maximum.accumulate(curves[ALWAYS][q])
-                above += int((~(curves[OURS][q] <= plan.factor * envelope)).sum())
+            for q in labels:
+                ratio = _ratio(curves[OURS][q], curves[ALWAYS][q], window)
+                above += int((~(ratio <= plan.factor)).sum())
         return {
             "steps": [int(t) + 1 for t in kept],
             "alive": alive.sum(1)[kept].tolist(),
@@ -138,11 +143,13 @@ def _curves(error: np.ndarray, alive: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _ratio(ours: np.ndarray, other: np.ndarray) -> float | None:
-    """The largest of one curve to what another has reached."""
+def _ratio(ours: np.ndarray, other: np.ndarray, window: int) -> np.ndarray:
+    """One curve to what another has reached, in the geometric mean over windows."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(ours == 0, 0, ours / np.maximum.accumulate(other))
-    return short(ratio.max(initial=0))
+    if window == 1 or len(ratio) < window:
+        return ratio
+    return np.exp(np.convolve(np.log(np.maximum(ratio, TINY)), np.ones(window) / window, "valid"))
 
 
 def _thinned(curves: Mapping[str, np.ndarray], kept: np.ndarray) -> dict[str, list[float | None]]:

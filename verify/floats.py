@@ -134,7 +134,7 @@ def _judge(
     return {
         "policy": policy,
         "mismatches": over + ties["unexplained"] + free["above"],
-        "transitions": one_step.transitions + free_run.transitions,
+        "transitions": one_step.transitions or free_run.transitions,
         "step": step,
         "ties": ties,
         "tallies": one_step.tallies,

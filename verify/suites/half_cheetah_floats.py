@@ -8,9 +8,9 @@ SHARE = 1e-3
 """Of steps in float32, that may be beyond a budget: those in which a sphere just touches the floor
 at high speed, where errors of the position are thousands of times as large in the force."""
 STATE = ("qpos", "qvel")
-FACTOR = 10.0
+FACTOR = 5.0
 """How far apart two computations may be of which one is moved once a step and the other rounds in
-each of five solves, positions and speeds: twice five."""
+each of five physics steps."""
 
 FLOATS = (
     FloatPlan(
