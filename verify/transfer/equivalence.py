@@ -64,20 +64,25 @@ def paired(differences: np.ndarray, margin: float, alpha: float, largest: float)
 
 
 def welch(a: np.ndarray, b: np.ndarray, margin: float, alpha: float, largest: float) -> Equivalence:
-    """Of the means of two independent samples, float [n] and [m], of any two variances; no two
-    values differ by more than `largest`. Where each sample's are all alike, as in `paired`."""
-    n = min(len(a), len(b))
-    _check(margin, alpha, n)
+    """Of the means of two independent samples, float [n] and [m], of any variances; no two values
+    differ by more than `largest`. Where each sample's are all alike, as in `paired`.
+
+    Samples [P, n] and [P, m] are of P policies that both sides play: how the policies differ from
+    one another then is no part of the error.
+    """
+    a, b = np.atleast_2d(a), np.atleast_2d(b)
+    n = min(a.size, b.size)
+    _check(margin, alpha, min(a.shape[1], b.shape[1]))
     gap = float(np.mean(a) - np.mean(b))
     if abs(gap) > largest:
         raise ValueError(f"a difference exceeds {largest}, the largest one declared")
-    if max(np.ptp(a), np.ptp(b)) <= ALIKE * largest:
+    if max(np.ptp(x, axis=1).max() for x in (a, b)) <= ALIKE * largest:
         return _all_alike(gap, n, margin, alpha, largest)
-    parts = [np.var(x, ddof=1) / len(x) for x in (a, b)]
-    freedom = sum(parts) ** 2 / sum(
-        part**2 / (len(x) - 1) for part, x in zip(parts, (a, b), strict=True)
+    parts = [np.var(x, axis=1, ddof=1) / x.shape[1] / len(x) ** 2 for x in (a, b)]
+    freedom = np.sum(parts) ** 2 / sum(
+        np.sum(part**2) / (x.shape[1] - 1) for part, x in zip(parts, (a, b), strict=True)
     )
-    error = float(np.sqrt(sum(parts)))
+    error = float(np.sqrt(np.sum(parts)))
     return _t_test("Welch", gap, error, float(freedom), n, margin, alpha)
 
 

@@ -31,7 +31,7 @@ class TransferOptions:
     seeds: int | None = None
     """Policies trained on each side, >= 2."""
     episodes: int | None = None
-    """Pairs of episodes, over all policies; rounded up to equal shares."""
+    """Pairs of episodes, over all policies; rounded up to equal shares of two or more."""
     total_steps: int | None = None
     """Of each training run."""
     alpha: float = 0.05
@@ -149,7 +149,7 @@ def _evaluate(
     team = Team.of([policy for policies in trained.values() for policy in policies])
     random = RandomActor(space=arena.env.action_space(arena.params))
     floor = arena.in_reference(random, RANDOM_EPISODES, "random")
-    share = -(-plan.episodes // team.size) * team.size
+    share = max(-(-plan.episodes // team.size), 2) * team.size
     again = arena.in_reference(team, share, "again")
     span = float(again.mean() - floor.mean())
     if span <= 0:
@@ -207,7 +207,7 @@ def _play_pairs(stage: Stage, early_stop: bool) -> tuple[Stage, Betting]:
     """All pairs; with `early_stop` in parts, until the bets declare equivalence."""
     parts = PARTS if early_stop else 1
     size = stage.team.size
-    share = -(-stage.plan.episodes // (size * parts)) * size
+    share = max(-(-stage.plan.episodes // (size * parts)), 2) * size
     pairs: list[Pairs] = []
     for part in range(parts):
         pairs.append(stage.arena.pairs(stage.team, share, f"pairs {part}"))
@@ -226,7 +226,9 @@ def _evaluation_rows(
     margin, alpha = stage.margin, stage.alpha
     wide = stage.span * stage.plan.own_margin
     differences = np.concatenate([pairs.differences for pairs in stage.pairs])
-    theirs = np.concatenate([pairs.theirs for pairs in stage.pairs])
+    size = stage.team.size
+    own, again = own.reshape(size, -1), again.reshape(size, -1)
+    theirs = np.concatenate([pairs.theirs.reshape(size, -1) for pairs in stage.pairs], axis=1)
     same = paired(differences, margin, alpha, stage.largest)
     rows = [_row("evaluation", "ours - reference, same policies, draws and action keys", same)]
     if bets is not None:

@@ -41,6 +41,21 @@ def test_a_gap_of_the_margin_is_declared_equivalent_no_more_often_than_alpha() -
     assert 0.01 < shown < ALPHA + 3 * np.sqrt(ALPHA / repeats)
 
 
+def test_how_policies_differ_is_no_part_of_the_error() -> None:
+    generator = np.random.default_rng(5)
+    levels = np.array([0.0, 30.0, 80.0])[:, None]
+    a, b = (levels + generator.normal(0, 0.5, (3, n)) for n in (20, 30))
+    test = welch(a, b, MARGIN, ALPHA, LARGEST)
+    assert test.equivalent and test.n == 60
+    assert not welch(a.reshape(-1), b.reshape(-1), MARGIN, ALPHA, LARGEST).equivalent
+    assert test.gap == pytest.approx(a.mean() - b.mean())
+    plain = stats.ttest_ind(a[0], b[0], equal_var=False).confidence_interval(1 - 2 * ALPHA)
+    alone = welch(a[:1], b[:1], MARGIN, ALPHA, LARGEST)
+    assert (alone.low, alone.high) == pytest.approx((plain.low, plain.high))
+    with pytest.raises(ValueError, match="n=1"):
+        welch(a[:, :1], b, MARGIN, ALPHA, LARGEST)
+
+
 def test_the_interval_and_the_verdict_say_the_same() -> None:
     generator = np.random.default_rng(2)
     verdicts = set()
