@@ -22,6 +22,7 @@ from .half_cheetah_floats import FLOATS
 from .half_cheetah_policies import BLIND, policies
 from .half_cheetah_scenarios import SCENARIOS
 from .half_cheetah_sides import DEFAULT, OTHER, finished, reference
+from .half_cheetah_transfer import PLAN
 
 if TYPE_CHECKING:
     from ...envs.half_cheetah import Draws, Params, State
@@ -172,6 +173,7 @@ def suite() -> Suite:
         policies=policies,
         scenarios=SCENARIOS,
         floats=FLOATS,
+        transfer=PLAN,
         chaotic=CHAOTIC,
         recompiled=_recompiled,
         finished=finished,
