@@ -8,7 +8,7 @@ SHELL := bash
 PYTHON ?= python3
 # VENV=none: take PYTHON as it is, install nothing, need no network.
 VENV ?= .venv
-EXTRAS := dev,evidence,mujoco,notebooks,peers,plots,pong,tensorboard,video
+EXTRAS := dev,evidence,mujoco,notebooks,peers,plots,pong,tensorboard,translate,video
 # TORCH=1: also install a CPU-only torch where pip finds one, for the test of tensor sharing.
 TORCH ?=
 TORCH_WHEEL := torch==2.13.0+cpu
