@@ -19,6 +19,9 @@ from .state import Params
 MAX_VALUE = 1e10
 """Beyond it a number is as bad as NaN.  upstream: mjMAXVAL"""
 
+FALL = (0.0, -GRAVITY, *[0.0] * 7)
+"""Accelerations of the joints at qpos = qvel = ctrl = 0, where nothing touches anything."""
+
 
 class Body(NamedTuple):
     """What a physics step moves, by joint."""
@@ -88,10 +91,6 @@ def physics_step(body: Body) -> tuple[Body, Array]:
     qpos = [q + TIMESTEP * v for q, v in zip(body.qpos, qvel, strict=True)]
     advance = body.advance + TIMESTEP * qvel[0]
     return Body(qpos, qvel, qacc, body.ctrl, advance), solution.exact | bad
-
-
-FALL = (0.0, -GRAVITY, *[0.0] * 7)
-"""Accelerations of the joints at qpos = qvel = ctrl = 0, where nothing touches anything."""
 
 
 def clamp(action: Sequence[Scalar]) -> Vector:

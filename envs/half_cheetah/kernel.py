@@ -1,6 +1,7 @@
 """What the physics runs as: one source, dynamics.py, at several speeds."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 from jax import Array
@@ -14,10 +15,12 @@ from .state import Config, Kernel
 SEGMENT_SIZE = 60
 """Operations of a segment, for XLA on CPUs; from 20 to 250 make no difference beyond noise."""
 
+Moved = tuple[Array, Array, Array, Array, Array]
+"""What `dynamics.steps` returns."""
+Physics = Callable[[Array, Array, Array, Array], Moved]
 
-def simulate(
-    qpos: Array, qvel: Array, qacc: Array, action: Array, config: Config
-) -> tuple[Array, Array, Array, Array, Array]:
+
+def simulate(qpos: Array, qvel: Array, qacc: Array, action: Array, config: Config) -> Moved:
     """The physics of one environment step; arguments and results are those of `dynamics.steps`.
 
     config.kernel "c" and "pallas" are one kernel for the whole step, "auto" the one of the platform
@@ -25,15 +28,17 @@ def simulate(
     which gets its program in segments on CPUs.
     """
     args = qpos, qvel, qacc, action
-    kernel = _kernel(config.frame_skip, config.kernel)
-    if kernel.speed(*args, platform="cpu") != "jnp":
-        return kernel(*args)
+    elsewhere: Physics = functools.partial(steps, count=config.frame_skip)
+    if config.kernel != "jnp":
+        elsewhere = kernel = _kernel(config.frame_skip, config.kernel)
+        if kernel.speed(*args, platform="cpu") != "jnp":
+            return kernel(*args)
     in_segments = functools.partial(_in_segments, count=config.frame_skip)
-    return jax.lax.platform_dependent(*args, cpu=in_segments, default=kernel)
+    return jax.lax.platform_dependent(*args, cpu=in_segments, default=elsewhere)
 
 
-def _in_segments(*args: Array, count: int) -> tuple[Array, Array, Array, Array, Array]:
-    def run(taken: Array) -> tuple[Array, Array, Array, Array, Array]:
+def _in_segments(*args: Array, count: int) -> Moved:
+    def run(taken: Array) -> Moved:
         return steps(*args, count=count, step=segmented(physics_step, taken, SEGMENT_SIZE))
 
     return once(run)
