@@ -47,8 +47,8 @@ def test_claim_is_e2_and_says_why_not_more(tmp_path: Path) -> None:
     assert variant["twin"] == "place moved by 1e-7"
     (cell,) = variant["policies"]
     assert 0 < cell["free"]["fields"]["place"]["ratio"]["always"]["p50"] <= PLAN.factor
-    # After 20 steps nothing of the common start is left.
-    assert cell["free"]["fields"]["place"]["ours"]["p50"][-1] > 1e-2
+    # Errors have grown ten thousandfold in 20 steps.
+    assert cell["free"]["fields"]["place"]["ours"]["p50"][-1] > 1e-3
 
 
 def test_steps_in_which_the_reference_stops_short_are_counted_apart(tmp_path: Path) -> None:
