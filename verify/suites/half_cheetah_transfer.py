@@ -6,8 +6,8 @@ from ..transfer.plan import TransferPlan
 
 PLAN = TransferPlan(
     variant=Variant("float32"),  # what users train on
-    # A twentieth of the preset's steps, for MuJoCo plays them as well, and in small steps: policies
-    # that run, and hardly differ with their seed (returns of 864 +- 34 over six seeds of ours).
+    # A twentieth of the preset's steps, for MuJoCo plays them as well, and in small steps: more of
+    # one and the policies of some seeds have found how to gallop, others not.
     config=PPOConfig(
         total_steps=300_000,
         num_envs=64,
@@ -19,15 +19,15 @@ PLAN = TransferPlan(
         normalize_observations=True,
     ),
     seeds=5,
-    episodes=250,
+    episodes=600,
     margin=0.05,
     own_margin=0.05,
-    training_margin=0.25,
+    training_margin=0.5,
     why=(
         "The same draws give the same start alone: after some 50 of 1000 steps two episodes are as "
         "unlike as any other two of one policy, on either side. What a policy earns is then known "
-        "as well as the mean of its episodes. Five policies of each side are so alike that a "
-        "quarter of what there is to learn would show."
+        "as well as the mean of its episodes. Policies differ by a third of the span with their "
+        "seed alone: five of each side can only show that neither teaches much less than the other."
     ),
     returns=(-2_000.0, 12_000.0),
     max_steps=1_000,
