@@ -40,7 +40,7 @@ apt = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-.PHONY: help demo test lint notebooks wheel bench-gpu figures verify-long certificates clean chromium torch
+.PHONY: help demo test lint notebooks wheel bench-gpu figures verify-long certificates clean bubblewrap chromium torch
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ demo: $(INSTALLED)  ## the whole story on Pong: verify, train, measure
 	$(SIMLIFT) bench pong --quick --out build/demo/bench.json
 	@echo "report: $(CURDIR)/build/demo/report.html"
 
-test: lint chromium torch  ## lint, tests, notebooks in quick form, wheel
+test: lint bubblewrap chromium torch  ## lint, tests, notebooks in quick form, wheel
 	SIMLIFT_QUICK=$(QUICK) $(PY) -m pytest -n auto --dist worksteal --nbmake tests $(NOTEBOOKS)
 	$(MAKE) --no-print-directory wheel
 
@@ -109,6 +109,10 @@ $(VENV)/.installed: pyproject.toml
 $(LINK):
 	@mkdir -p $(SOURCE)
 	@ln -sfn ../.. $(LINK)
+
+bubblewrap:
+	@command -v bwrap >/dev/null || \
+	    { $(call apt,bubblewrap,agents and what they write run in it); }
 
 chromium:
 	@command -v chromium chromium-browser google-chrome >/dev/null || \
