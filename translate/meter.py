@@ -36,7 +36,7 @@ LARGEST = 64 << 20  # bytes of a request
 CHUNK = 1 << 16
 IDLE = 60.0  # seconds without a byte from the agent, while it sends a request
 # What is forwarded of a request's headers, and of an answer's what is not.
-TO_MODEL = ("anthropic-", "openai-", "x-stainless-", "accept", "content-type", "user-agent")
+TO_MODEL = ("anthropic-", "openai-", "x-stainless-", "user-agent")
 NOT_TO_AGENT = {
     "connection", "content-encoding", "content-length", "date", "keep-alive", "server",
     "set-cookie", "transfer-encoding",
@@ -171,7 +171,7 @@ class Meter:
         with ExitStack() as stack:
             try:
                 connection = upstream.connect()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 charge = self.budget.release(call)
                 handler.fail(request.api, 502, f"the model cannot be reached: {error}")
             else:
@@ -215,8 +215,9 @@ class Meter:
         query: str,
         heard: "Heard",
     ) -> None:
-        headers = {k: v for k, v in handler.headers.items() if k.lower().startswith(TO_MODEL)}
-        headers |= {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        given = [(name.lower(), value) for name, value in handler.headers.items()]
+        headers = {name: value for name, value in given if name.startswith(TO_MODEL)}
+        headers |= {"content-type": "application/json", "accept-encoding": "identity"}
         headers |= request.api.authorization(upstream.key)
         body = json.dumps(request.body).encode()
         connection.request("POST", upstream.path(path, query), body, headers)
@@ -261,12 +262,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         meter = self.server.meter
         url = urllib.parse.urlsplit(self.path)
-        api = api_of(url.path)
+        api, raw = api_of(url.path), self._body()  # read in any case, else the answer is lost
         if api is None:
             self.fail(Api.CHAT, 404, f"{url.path} is not an API that this proxy meters")
         elif not meter.admits(self.headers, url.query):
             self.fail(api, 401, "the key is not the one that this run was given")
-        elif (raw := self._body()) is None:
+        elif raw is None:
             self.fail(api, 400, f"send at most {LARGEST} bytes, uncompressed, with their length")
         else:
             meter.handle(self, api, url.path, url.query, raw)
@@ -282,7 +283,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _body(self) -> bytes | None:
         length = self.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > LARGEST or self.headers.get("content-encoding"):
+        if (
+            not (length.isascii() and length.isdigit())
+            or int(length) > LARGEST
+            or self.headers.get("content-encoding")
+        ):
             return None
         return self.rfile.read(int(length))
 

@@ -68,6 +68,7 @@ class Limits:
     seconds: of the clock on the wall; stall: seconds without output and without a changed file;
     disk: bytes in the workspace, the home and /tmp together; output: bytes of output. Disk and
     output are looked at several times a second: a fast writer can pass them by what it writes then.
+    Memory and the number of processes have no limit here.
     """
 
     seconds: float
@@ -213,17 +214,24 @@ class Sandbox:
         binds += [(path.resolve(), "--ro-bind") for path in self.readable]
         for path, bind in sorted(binds, key=lambda one: len(one[0].parts)):
             words += [bind, str(path), str(path)]  # what lies deeper comes later, and shows
+        shared = temporary / "shm"
+        shared.mkdir()
+        words += ["--bind", str(shared), "/dev/shm"]  # where it counts as disk
         words += ["--chdir", str(self.workspace.resolve())]
-        if self.model is None:
-            return [*words, "--", *command]
+        relayed = self._relayed(words) if self.model is not None else []
+        # What remains of / and /dev is in memory, which no limit here would see.
+        return [*words, "--remount-ro", "/dev", "--remount-ro", "/", "--", *relayed, *command]
+
+    def _relayed(self, words: list[str]) -> list[str]:
+        """What stands before a command that reaches the model; `words` shows it what it needs."""
+        assert self.model is not None
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         python = Path(sys.base_prefix, "bin", f"python{version}")
         script, model = MODEL / "relay.py", MODEL / "model.sock"
         words += ["--ro-bind", sys.base_prefix, sys.base_prefix]
         words += ["--ro-bind", str(relay.__file__), str(script)]
         words += ["--bind", str(self.model.resolve()), str(model)]
-        relayed = [str(python), "-I", "-S", str(script), str(model), str(PORT)]
-        return [*words, "--", *relayed, *command]
+        return [str(python), "-I", "-S", str(script), str(model), str(PORT)]
 
 
 @contextmanager
@@ -291,17 +299,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait(GRACE)
 
 
-def head_and_tail(text: str, lines: int = 60) -> str:
-    """At most so many lines of a text: its beginning and its end, and how many were left out.
-
-    Raises ValueError for fewer than 3 lines.
+def head_and_tail(text: str, lines: int = 60, width: int = 400) -> str:
+    """At most so many lines of a text: its beginning and its end, each of at most `width`
+    characters, and how much was left out. Raises ValueError for fewer than 3 lines.
     """
     if lines < 3:
         raise ValueError(f"{lines} lines are too few for a head, a tail and what is left out")
     every = text.splitlines()
-    if len(every) <= lines:
-        return "\n".join(every)
-    head = (lines - 1) // 2
-    tail = lines - 1 - head
-    left_out = f"[... {len(every) - head - tail} lines left out ...]"
-    return "\n".join([*every[:head], left_out, *every[-tail:]])
+    if len(every) > lines:
+        head = (lines - 1) // 2
+        tail = lines - 1 - head
+        left_out = f"[... {len(every) - head - tail} lines left out ...]"
+        every = [*every[:head], left_out, *every[-tail:]]
+    return "\n".join(
+        line if len(line) <= width else f"{line[:width]} [... {len(line) - width} characters ...]"
+        for line in every
+    )

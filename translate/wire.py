@@ -74,6 +74,8 @@ ELSEWHERE = {
     "previous_response_id", "conversation", "prompt", "container", "mcp_servers",
     "cachedContent", "cached_content",
 }  # fmt: skip
+CONTENT = ("messages", "system", "input", "contents", "systemInstruction")
+INLINE = ("inlineData", "inline_data")
 NESTED_ELSEWHERE = {"file_id", "fileId", "fileData", "file_data", "file_url", "fileUri"}
 PICTURES = {"image", "image_url", "input_image"}
 UNBOUNDED = {"document", "file", "input_file", "input_audio", "video_url"}
@@ -188,14 +190,25 @@ def _check(body: dict[str, Any]) -> None:
         if key in FORBIDDEN and (value is True or value not in USUAL):
             raise Refused(f"the cost of {key} = {value!r} cannot be bounded: leave it out")
     for key, usual in DEARER.items():
-        if body.get(key) is not None and body[key] not in usual:
+        if body.get(key) is not None and str(body[key]) not in usual:
             raise Refused(f"{key} = {body[key]!r} costs more than the listed price: leave it out")
-    content = {k: v for k, v in body.items() if k not in ("tools", "response_format", "text")}
-    for key, value in _walk(content):
+    for key, value in _walk(body.get("context_management")):
+        if key == "type" and str(value).startswith("compact"):
+            raise Refused("compaction by the provider bills calls of its own: leave it out")
+    for key, value in _walk([body.get(name) for name in CONTENT]):
         if key in NESTED_ELSEWHERE and value:
             raise Refused(f"{key} refers to a file, whose length is not known: send text")
-        if key == "type" and value in UNBOUNDED:
+        if key == "type" and isinstance(value, str) and value in UNBOUNDED:
             raise Refused(f"tokens of a part of type {value!r} cannot be bounded: send text")
+        if key in INLINE and not _is_picture(value):
+            raise Refused(f"tokens of {key} other than pictures cannot be bounded: send text")
+
+
+def _is_picture(inline: Any) -> bool:
+    kinds = (
+        [inline.get(key) for key in ("mimeType", "mime_type")] if isinstance(inline, dict) else []
+    )
+    return any(isinstance(kind, str) and kind.startswith("image/") for kind in kinds)
 
 
 def _drop_tools(api: Api, body: dict[str, Any]) -> tuple[str, ...]:
@@ -232,10 +245,12 @@ def _parts(body: Mapping[str, Any]) -> tuple[dict[bytes, int], int]:
     parts: dict[bytes, int] = {}
     for key, value in body.items():
         for part in value if isinstance(value, list) else [value]:
-            text = json.dumps([key, _unmarked(part)], ensure_ascii=False).encode(errors="replace")
+            text = json.dumps([key, _unmarked(part)], ensure_ascii=False).encode(
+                errors="surrogatepass"
+            )
             digest = hashlib.sha256(text).digest()
             parts[digest] = parts.get(digest, 0) + len(text)
-    inline = sum(key in ("inlineData", "inline_data") for key, _ in _walk(body))
+    inline = sum(key in INLINE for key, _ in _walk(body))
     return parts, inline + sum(
         key == "type" and isinstance(value, str) and value in PICTURES for key, value in _walk(body)
     )

@@ -6,6 +6,7 @@ import http.server
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -367,7 +368,14 @@ def test_the_longest_answer_is_bounded_in_the_request(model: Model, api: str) ->
         ("chat", {"service_tier": "priority"}, "costs more"),
         ("responses", {"previous_response_id": "r1"}, "kept elsewhere"),
         ("responses", {"background": True}, "background"),
+        ("responses", {"context_management": [{"type": "compaction"}]}, "compaction"),
+        ("responses", {"service_tier": ["priority"]}, "costs more"),
         ("gemini", {"cached_content": "c1"}, "kept elsewhere"),
+        (
+            "gemini",
+            {"contents": [{"parts": [{"inlineData": {"mimeType": "video/mp4"}}]}]},
+            "inline",
+        ),
         ("gemini", {"generation_config": {"candidate_count": 9}}, "candidateCount = 9"),
     ],
 )
@@ -380,10 +388,19 @@ def test_a_call_whose_cost_has_no_bound_is_refused(
     assert model.asked == []
 
 
-def test_what_a_tool_was_called_with_may_hold_any_key(model: Model) -> None:
+def test_tools_and_their_calls_may_hold_any_key(model: Model) -> None:
     used = {"type": "tool_use", "input": {"file_id": "x", "type": "file"}}
+    tool = {"name": "t", "input_schema": {"properties": {"file_id": {"type": ["string", "null"]}}}}
     with metered(model) as meter:
-        assert ask(meter, "anthropic", messages=[{"content": [used]}])[0] == 200
+        assert ask(meter, "anthropic", messages=[{"content": [used]}], tools=[tool])[0] == 200
+    assert model.asked[0][2]["tools"] == [tool]
+
+
+def test_a_picture_counts_more_than_its_bytes(model: Model) -> None:
+    picture = {"type": "image", "source": {"data": "eA=="}}
+    with metered(model, Caps(dollars=15_000)) as meter:
+        assert ask(meter, "anthropic")[0] == 200
+        assert ask(meter, "anthropic", messages=[{"content": [picture]}])[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -403,6 +420,29 @@ def test_tools_that_the_provider_runs_are_left_out(
         assert ask(meter, api, tools=[hosted], tool_choice="required")[0] == 200
     assert model.asked[0][2]["tools"] == [own]
     assert model.asked[1][2].keys().isdisjoint({"tools", "tool_choice"})
+
+
+def test_an_agent_that_goes_away_is_charged_what_it_cost(model: Model) -> None:
+    asked, gate = threading.Event(), threading.Event()
+
+    def answer() -> bytes:
+        asked.set()
+        gate.wait(20)
+        return sse(STREAMS["chat"]) + b": " + b"x" * 1_000_000
+
+    model.answer, model.type = answer, "text/event-stream"
+    with metered(model) as meter:
+        body = json.dumps(REQUESTS["chat"])
+        connection = http.client.HTTPConnection(meter.url.removeprefix("http://"))
+        headers = {"Authorization": f"Bearer {meter.token}", "Accept-Encoding": "gzip"}
+        connection.request("POST", PATHS["chat"], body, headers)
+        assert asked.wait(20)
+        connection.close()
+        gate.set()
+        while meter.budget.spent.calls == 0:
+            time.sleep(0.01)
+        assert meter.budget.spent == Spent(dollars=pytest.approx(50 * DOLLAR), tokens=50, calls=1)
+    assert model.asked[0][1]["accept-encoding"] == "identity"
 
 
 # -- the key

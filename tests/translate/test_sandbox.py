@@ -129,6 +129,16 @@ def test_the_workspace_is_written_though_its_parent_is_read_only(workspace: Path
 
 
 @bubblewrap
+def test_inside_nothing_else_can_be_written(workspace: Path) -> None:
+    ended = shell(
+        Sandbox(workspace=workspace), "for at in / /dev /etc /usr /run; do echo x > $at/x; done"
+    )
+    assert ended.status != 0
+    assert ended.stderr.read_text().count("\n") == 5
+    assert shell(Sandbox(workspace=workspace), "echo x > /dev/shm/x; : > /dev/null").status == 0
+
+
+@bubblewrap
 def test_inside_there_is_no_network(workspace: Path) -> None:
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         port = server.server_address[1]
@@ -287,5 +297,6 @@ def test_long_output_shows_its_head_and_tail() -> None:
         "0", "1", "[... 96 lines left out ...]", "98", "99",
     ]  # fmt: skip
     assert head_and_tail(text, 100) == text
+    assert head_and_tail("long line", width=4) == "long [... 5 characters ...]"
     with pytest.raises(ValueError, match="too few"):
         head_and_tail(text, 2)
