@@ -16,7 +16,8 @@ from pathlib import Path
 from ..envs.files import write_atomically
 
 _AUTHOR = {"NAME": "simlift", "EMAIL": "simlift@localhost"}
-_KEEP_OUT = (":(exclude,glob)**/__pycache__/**",)
+_CACHES = ("__pycache__", ".pytest_cache", ".hypothesis", "target")  # the last is cargo's
+_KEEP_OUT = (":(exclude)runs", *(f":(exclude,glob)**/{name}/**" for name in _CACHES))
 _AS_THEY_ARE = "* -text -ident -filter -working-tree-encoding\n"
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _TRAILERS = ("Run", "Phase", "Attempt", "Cost-USD", "Verdict")
@@ -67,7 +68,8 @@ class RunBranch:
     def freeze(self) -> str:
         """Record the workspace as it is, and return the id of this tree.
 
-        Ignored files are recorded too, caches of bytecode are not. Raises ValueError where the
+        Ignored files are recorded too; caches and runs/, what commands write, are not, so judge
+        what `restore` makes of it. Raises ValueError where the
         workspace is not there or holds a repository of its own, which could not be recorded.
         """
         if not self.workspace.is_dir():

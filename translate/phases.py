@@ -4,7 +4,8 @@ A template is a Jinja2 file with TOML between two lines of `+++` on top, whose t
 template's variables too:
 
     id, version        of the template; the version is raised when its meaning changes
-    inputs             files and folders that the phase starts from; a change opens it again
+    inputs             files and folders that the phase starts from; a change opens it again, so
+                       nothing that later phases change is among them
     outputs            tables {path, schema}: what has to be there afterwards; schema may be left
                        out, where the judge runs the output instead of reading it
     budget_usd         dollars that one attempt may spend
@@ -31,7 +32,7 @@ from jinja2 import meta
 from . import schema
 from .inspection import describe
 from .plan import Plan
-from .project import Project
+from .project import Project, given
 
 TEMPLATES = resources.files(__package__) / "templates"
 FENCE = "+++\n"
@@ -62,7 +63,7 @@ VARIABLES: Mapping[str, str] = {
     "reference": "the reference in words, with its version",
     "sources": "paths of what is translated",
     "inspection": "what a first look at the reference found, a line each",
-    "fields": "comparators that the user demands, a line each",
+    "fields": "comparators that the user demands, entries of the plan's, in JSON",
     "suite": "module:attribute of the suite, as `simlift verify` takes it",
     "module": "the module at hand, an entry of the plan's modules; empty in the other phases",
     "draw_sites": "the module's draw sites, entries of the plan's draw_sites",
@@ -85,6 +86,8 @@ class Rendering:
     """A phase for one project, and one module. template: hash of the template with all that it
     includes; prompt: the text, with that hash in its last line."""
 
+    phase: str
+    version: int
     prompt: str
     template: str
     inputs: Sequence[str]
@@ -111,8 +114,11 @@ class Rendering:
                 schema.check(output.schema, value, output.path)
 
     def inputs_hash(self, workspace: Path) -> str:
-        """Of the template and of all that the phase starts from, whether it is there or not."""
-        state = hashlib.sha256(self.template.encode())
+        """Of the template's version and of all that the phase starts from, as far as it is there.
+
+        Not of the template's text: better words do not undo what is done.
+        """
+        state = hashlib.sha256(f"{self.phase} {self.version}".encode())
         for name in self.inputs:
             root = workspace / name
             for path in [root] if root.is_file() else sorted(root.rglob("*")):
@@ -154,9 +160,11 @@ class Phase:
 
         try:
             forbidden = (*FORBIDDEN, *map(fill, self.forbid_paths))
-            given = {**variables, "forbid_paths": forbidden}
-            body = environment.get_template(f"{self.id}.j2").render(given).rstrip()
+            template = environment.get_template(f"{self.id}.j2")
+            body = template.render({**variables, "forbid_paths": forbidden}).rstrip()
             return Rendering(
+                phase=self.id,
+                version=self.version,
                 prompt=f"{body}\n\n<!-- {self.id}, version {self.version}, {self.hash} -->\n",
                 template=self.hash,
                 inputs=tuple(map(fill, self.inputs)),
@@ -201,8 +209,7 @@ def variables(
         "sources": project.reference.sources,
         "inspection": describe(inspection),
         "fields": [
-            f"`{name}`: {compare.why if compare.kind == 'ignored' else compare.words}"
-            + (" (ignored)" if compare.kind == "ignored" else "")
+            json.dumps({"field": name, **given(compare, kind="compare")})
             for name, compare in project.fields.items()
         ],
         "suite": SUITE,

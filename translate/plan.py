@@ -85,9 +85,11 @@ class Plan:
         )
 
     def check_demands(self, demanded: Mapping[str, Compare], place: str) -> None:
-        """Raises ValueError where the plan compares a field otherwise than the user demands."""
+        """Raises ValueError where a field is compared otherwise than the user demands; reasons may
+        be put in other words."""
         for name, compare in demanded.items():
-            if self.comparators.get(name) != compare:
+            planned = self.comparators.get(name)
+            if planned is None or dataclasses.replace(planned, why=compare.why) != compare:
                 raise ValueError(
                     f"{place}: comparator of {name} is not the one that simlift.toml demands: "
                     f"{compare.kind}"

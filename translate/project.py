@@ -132,12 +132,12 @@ class Project:
 
     def toml(self) -> str:
         """A simlift.toml that reads as this project, each key explained."""
-        reference = _given(self.reference)
+        reference = given(self.reference)
         tables: dict[str, Mapping[str, Any]] = {
             "reference": reference,
             "target": {"language": self.language},
-            "agent": _given(self.agent),
-            "budget": _given(self.budget),
+            "agent": given(self.agent),
+            "budget": given(self.budget),
         }
         known = schema.load("project")["properties"]
         lines = [f"# {known['name']['description']}", f"name = {_toml(self.name)}"]
@@ -150,16 +150,20 @@ class Project:
                 ]
         lines += ["", f"# {known['fields']['description']}, e.g. [fields.speed]"]
         for name, compare in self.fields.items():
-            how = {"compare": compare.kind, **_given(compare)}
+            how = given(compare, kind="compare")
             lines.append(f"[fields.{_toml(name)}]")
-            lines += [f"{key} = {_toml(value)}" for key, value in how.items() if key != "kind"]
+            lines += [f"{key} = {_toml(value)}" for key, value in how.items()]
         return "\n".join(lines) + "\n"
 
 
-def _given(part: Any) -> dict[str, Any]:
-    """The fields of a dataclass that are not empty."""
+def given(part: Any, **renamed: str) -> dict[str, Any]:
+    """The fields of a dataclass that are not empty, some under another name."""
     values = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-    return {key: value for key, value in values.items() if value not in ("", (), {}, 0)}
+    return {
+        renamed.get(key, key): value
+        for key, value in values.items()
+        if value not in ("", (), {}, 0)
+    }
 
 
 def _toml(value: Any) -> str:

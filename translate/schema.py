@@ -5,8 +5,6 @@ import json
 from importlib import resources
 from typing import Any
 
-import jsonschema
-
 FOLDER = resources.files(__package__) / "schemas"
 
 
@@ -22,7 +20,14 @@ def load(name: str) -> dict[str, Any]:
 
 
 def check(name: str, value: Any, place: str) -> None:
-    """Raises ValueError, which names `place`, the key and what belongs there, unless it fits."""
+    """Raises ValueError, which names `place`, the key and what belongs there, unless it fits, and
+    ModuleNotFoundError where jsonschema is not installed."""
+    try:
+        import jsonschema
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "jsonschema is missing; pip install 'simlift[translate]'"
+        ) from None
     errors = list(jsonschema.Draft202012Validator(load(name)).iter_errors(value))
     if errors:
         # The outermost error first: what is wrong inside may follow from it.

@@ -263,7 +263,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
         "wind": Compare("exact"),
         "boat": Compare("close", ulp=2, why="two sums"),
     }
-    plan.check_demands(project().fields, "plan")
+    plan.check_demands({"boat": Compare("close", ulp=2, why="in other words")}, "plan")
     with pytest.raises(ValueError, match=r"comparator of boat is not the one .*: exact"):
         plan.check_demands({"boat": Compare("exact")}, "plan")
     path.write_text("nothing")
@@ -325,3 +325,11 @@ def test_modules_are_translated_and_swapped_in_one_by_one() -> None:
 def test_the_schema_of_projects_explains_every_key() -> None:
     written = tomllib.loads(project().toml())
     assert written["fields"]["boat"] == {"compare": "close", "ulp": 2, "why": "two sums"}
+
+
+def test_no_phase_starts_from_what_a_later_one_changes() -> None:
+    """Else an item that is done would be opened again by what comes after it."""
+    made = [rendered(phase, project("specification")) for phase in PHASES]
+    for number, one in enumerate(made):
+        later = {output.path for other in made[number + 1 :] for output in other.outputs}
+        assert not later & set(one.inputs)
