@@ -217,8 +217,7 @@ class Meter:
     ) -> None:
         given = [(name.lower(), value) for name, value in handler.headers.items()]
         headers = {name: value for name, value in given if name.startswith(TO_MODEL)}
-        headers |= {"content-type": "application/json", "accept-encoding": "identity"}
-        headers |= request.api.authorization(upstream.key)
+        headers |= {"content-type": "application/json"} | request.api.authorization(upstream.key)
         body = json.dumps(request.body).encode()
         connection.request("POST", upstream.path(path, query), body, headers)
         response = connection.getresponse()
