@@ -11,8 +11,6 @@ template's variables too:
     budget_usd         dollars that one attempt may spend
     max_turns          turns that one attempt may take
     success_command    what the judge runs, and the coder may run; empty where the outputs say all
-    rows               levels of a verification, such as "L3 E2", whose rows count; all if empty,
-                       fewer as long as modules are missing, without which episodes cannot agree
     forbid_paths       what the phase must not change, beside FORBIDDEN
 """
 
@@ -93,7 +91,6 @@ class Rendering:
     inputs: Sequence[str]
     outputs: Sequence[Output]
     success_command: str
-    rows: Sequence[str]
     forbid_paths: Sequence[str]
 
     def check_outputs(self, workspace: Path) -> None:
@@ -140,7 +137,6 @@ class Phase:
     budget_usd: float
     max_turns: int
     success_command: str
-    rows: Sequence[str]
     forbid_paths: Sequence[str]
 
     @property
@@ -173,7 +169,6 @@ class Phase:
                     for output in self.outputs
                 ),
                 success_command=fill(self.success_command),
-                rows=tuple(self.rows),
                 forbid_paths=forbidden,
             )
         except jinja2.UndefinedError as error:
