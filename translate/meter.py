@@ -220,17 +220,17 @@ class Meter:
         headers |= {"content-type": "application/json"} | request.api.authorization(upstream.key)
         body = json.dumps(request.body).encode()
         connection.request("POST", upstream.path(path, query), body, headers)
-        response = connection.getresponse()
-        heard.begin(response)
-        handler.begin(
-            response.status,
-            {k: v for k, v in response.getheaders() if k.lower() not in NOT_TO_AGENT},
-        )
-        while chunk := response.read1(CHUNK):
-            heard.add(chunk)
-            if heard.stream:
-                handler.pass_on(chunk)
-        heard.whole = not response.length  # a connection that ends early is no error to read1
+        with connection.getresponse() as response:
+            heard.begin(response)
+            handler.begin(
+                response.status,
+                {k: v for k, v in response.getheaders() if k.lower() not in NOT_TO_AGENT},
+            )
+            while chunk := response.read1(CHUNK):
+                heard.add(chunk)
+                if heard.stream:
+                    handler.pass_on(chunk)
+            heard.whole = not response.length  # a connection that ends early is no error to read1
         if not heard.stream:  # an error can quote the key that it was sent
             handler.pass_on(bytes(heard.body).replace(self._key, b"[key]"))
 

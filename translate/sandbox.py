@@ -157,7 +157,7 @@ class Sandbox:
         output.mkdir(parents=True, exist_ok=True)
         stdout, stderr = output / "stdout.txt", output / "stderr.txt"
         with (
-            tempfile.TemporaryDirectory(prefix="simlift-") as scratch,
+            tempfile.TemporaryDirectory(prefix="simlift-", ignore_cleanup_errors=True) as scratch,
             _files(Path(scratch) / "stdin", stdout, stderr, content=stdin) as (given, out, err),
         ):
             temporary = Path(scratch) / "tmp"

@@ -139,8 +139,8 @@ def ask(
     headers = {"Authorization": f"Bearer {token or meter.token}"}
     try:
         connection.request("POST", path or PATHS[api], body, headers)
-        response = connection.getresponse()
-        return response.status, response.read()
+        with connection.getresponse() as response:
+            return response.status, response.read()
     finally:
         connection.close()
 
