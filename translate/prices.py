@@ -146,6 +146,8 @@ RATES = ("input", "output", "cache_read", "cache_write", "cache_write_1h")
 
 def _price(model: str, entry: Mapping[str, Any], sources: Mapping[str, Any], where: str) -> Price:
     key = f"{where}: models.{model!r}"
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("long", {}), Mapping):
+        raise ValueError(f"{key}: is not a table of rates")
     if "max_output" not in entry:
         raise ValueError(f"{key}: max_output is missing")
     if unknown := sorted(entry.keys() - {*RATES, "max_output", "above", "long", "source"}):
@@ -155,7 +157,7 @@ def _price(model: str, entry: Mapping[str, Any], sources: Mapping[str, Any], whe
     named = entry.get("source")
     if named is not None and named not in sources:
         raise ValueError(f"{key}: source {named!r} is not among the sources")
-    source = sources[named] if named is not None else {"url": where, "read": None}
+    source: Mapping[str, Any] = sources[named] if named else {"url": where, "read": None}
     rates = _rates(entry, key)
     return Price(
         model=model,

@@ -94,6 +94,7 @@ def test_a_price_of_ones_own_wins() -> None:
         ({"source": "nobody"}, "'nobody' is not among"),
         ({"cache_read": True}, "cache_read = True"),
         ({"above": 5, "long": {"input": 1.0}}, "output is missing"),
+        ({"above": 5, "long": 2.0}, "not a table"),
     ],
 )
 def test_a_wrong_entry_is_named(changes: dict[str, object], told: str) -> None:
@@ -106,3 +107,8 @@ def test_a_missing_entry_is_named(name: str) -> None:
     entry = {key: value for key, value in OWN.items() if key != name}
     with pytest.raises(ValueError, match=f"{name} is missing"):
         PriceTable.parse({"models": {"own": entry}}, "simlift.toml")
+
+
+def test_an_entry_that_is_no_table_is_named() -> None:
+    with pytest.raises(ValueError, match="not a table of rates"):
+        PriceTable.parse({"models": {"own": 3.0}}, "simlift.toml")
