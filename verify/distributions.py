@@ -58,17 +58,20 @@ class _Episodes:
         self.returns = self.returns + np.where(counted, fields[REWARD], 0).sum(0, np.float64)
         for step in STEPS:
             if 0 < (t := step - self._steps) <= len(ended):
-                self.seen[step] = fields[OBSERVATION][t - 1, self.running & ~ended[t - 1]]
+                goes_on = self.running & ~ended[t - 1]
+                if goes_on.any():
+                    self.seen[step] = fields[OBSERVATION][t - 1, goes_on]
         self.running = self.running & ~ended[-1]
         self._steps += len(ended)
 
     def columns(self) -> dict[str, np.ndarray]:
         """What is compared, by name: samples [n]."""
-        columns = {"return": np.asarray(self.returns)[~np.asarray(self.running)]}
+        finished = np.asarray(self.returns)[~np.asarray(self.running)]
+        columns = {"return": finished} if len(finished) else {}
         for step, seen in self.seen.items():
             for i, column in enumerate(seen.reshape(len(seen), -1).T):
                 columns[f"observation[{i}] after {step} steps"] = column.astype(np.float64)
-        return {name: column for name, column in columns.items() if len(column)}
+        return columns
 
 
 def judge(policies: Mapping[str, Late]) -> dict[str, Any]:

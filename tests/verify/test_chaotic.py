@@ -16,7 +16,7 @@ from simlift.verify.record import record_policy
 from simlift.verify.runner import Options, replay, verify
 from simlift.verify.suite import Suite, SuiteError
 
-from .whirl import DOUBLE, LOOSE, PLAN, Fault, policy, whirl
+from .whirl import DOUBLE, LIMIT, LOOSE, PLAN, Fault, policy, whirl
 
 
 def run(suite: Suite, tmp_path: Path, *levels: str) -> dict[str, Any]:
@@ -116,6 +116,18 @@ def test_distributions_show_what_single_steps_are_not_asked_about() -> None:
     assert columns == {"return", *(f"observation[{i}] after 100 steps" for i in range(2))}
     assert all(0 < row["effect"] < 0.3 for row in fair["rows"])
     assert not bent["holds"] and any("return is distributed otherwise" in x for x in bent["what"])
+
+
+def test_episodes_that_end_before_are_not_compared_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributions, "STEPS", (LIMIT - 1, LIMIT + 1))
+    suite = whirl()
+    collected = distributions.Late(Comparison.local(suite, DOUBLE))
+    with suite.reference(DOUBLE, 8) as reference:
+        played = record_policy(suite, reference, policy, 0, LIMIT + 5, 1)
+        _, draws, recording = next(iter(played))
+        collected.add(recording, draws)
+    columns = {row["column"] for row in distributions.judge({"random": collected})["rows"]}
+    assert columns == {"return", *(f"observation[{i}] after {LIMIT - 1} steps" for i in range(2))}
 
 
 # -- budgets with a share

@@ -7,7 +7,7 @@ compared one by one, and free runs by how fast they part.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from ...envs.core import Environment
 from ...references.core import DrawLog
 from ...references.half_cheetah.physics import MODULES, MUJOCO_VERSION, NAME, installed
 from ...references.half_cheetah.reference import NUMBERS, reset_draws
-from ..suite import Compare, Field, Suite, Transition, Variant, configured, ignored
+from ..suite import Compare, Field, Property, Suite, Transition, Variant, configured, ignored
 from .half_cheetah_floats import FLOATS
 from .half_cheetah_policies import BLIND, policies
 from .half_cheetah_scenarios import SCENARIOS
@@ -156,6 +156,12 @@ def _recompiled(variant: Variant) -> Compare:
     return SPEED if variant.x64 else Compare("close", atol=1e-3)
 
 
+def properties() -> Sequence[Property]:
+    from .half_cheetah_properties import PROPERTIES
+
+    return PROPERTIES
+
+
 @functools.cache
 def suite() -> Suite:
     return Suite(
@@ -172,6 +178,7 @@ def suite() -> Suite:
         score=lambda snapshot, returns: returns,
         policies=policies,
         scenarios=SCENARIOS,
+        properties=properties,
         floats=FLOATS,
         transfer=PLAN,
         chaotic=CHAOTIC,
