@@ -55,9 +55,9 @@ HALF_CHEETAH = PPOConfig(
 # Measured in November 2026 on two shared CPU cores, jax 0.10.2: 35 s of CPU time for 3 M steps,
 # 60 s for 6 M; every run (seeds 0 to 2) then won all of its 128 evaluation games 21 to 0.
 # Cart-pole there: 4 to 9 s of CPU time, compilation included; every run (seeds 4 to 8) then
-# balanced through all 500 steps of all of its 256 evaluation episodes. Half-cheetah there: 60 s for
-# 2.5 M steps (seed 3, machine busy) and 65 s for 5 M (seed 1), after which 128 episodes earned 2,800
-# and 4,758, and 4,794 in MuJoCo itself.
+# balanced through all 500 steps of all of its 256 evaluation episodes. Half-cheetah there: 65 s for
+# 5 M steps (seed 1), after which 128 episodes earned 4,758 on average, and 4,794 in MuJoCo itself;
+# 2.5 M steps (seed 3) earned 2,800.
 PRESETS: dict[str, dict[str, Preset]] = {
     "cart_pole": {
         "quick": Preset(

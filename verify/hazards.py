@@ -56,7 +56,8 @@ def play(env: Environment, params: Any, recompiled: Compare = EXACT) -> Play:
         )
 
     rolled = jax.jit(lambda params: _play(env, params))(params)
-    return Play(*rolled, same if recompiled.kind == "close" else _equal)
+    action, key, state, result = rolled
+    return Play(action, key, state, result, same if recompiled.kind == "close" else _equal)
 
 
 def _play(env: Environment, params: Any) -> Any:

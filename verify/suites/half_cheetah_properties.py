@@ -15,7 +15,7 @@ from jax import Array
 
 from ...envs.core import Environment
 from ...envs.half_cheetah import Draws, Params, State, contact, dynamics, modules, planar, solver
-from ...envs.half_cheetah.model import CONTACT, LIMIT, TIMESTEP
+from ...envs.half_cheetah.model import CONTACT, GRAVITY, LIMIT, MASS, TIMESTEP
 from ..suite import Property
 from .half_cheetah_sides import DEFAULT, OTHER
 
@@ -111,7 +111,7 @@ def at_rest_there_is_only_weight(env: Environment, params: Params, case: Case) -
     """It acts on z and on the turns, never along x."""
     pose, _ = mass_of(case)
     still = planar.bias(pose, [jnp.zeros_like(v) for v in case.state.qvel])
-    return near(still[0], 0.0) & near(jnp.asarray(still[1]), planar.GRAVITY * planar.MASS)
+    return near(still[0], 0.0) & near(jnp.asarray(still[1]), GRAVITY * MASS)
 
 
 def impedance_rises_with_depth(env: Environment, params: Params, case: Case) -> Array:

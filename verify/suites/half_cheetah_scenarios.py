@@ -19,7 +19,8 @@ from .half_cheetah_sides import DEFAULT
 STEP = Variant("one physics step", {"frame_skip": 1}, x64=True)
 
 Steps = Sequence[tuple[Snapshot, Outcome]]
-Seen = Callable[[Snapshot, Outcome], bool]
+Seen = Callable[..., Any]
+"""(snapshot, outcome) -> whether it was seen."""
 
 REST = np.zeros(6)
 PUSH = np.array([1.0, -1.0, 0.5, -0.5, 1.0, -0.25])
