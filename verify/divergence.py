@@ -16,11 +16,11 @@ MIN_ALIVE = 16  # instances that a quantile of a curve is taken over
 CURVE_POINTS = 64  # of the curves that are kept; every step is judged
 ENDS = ("outcome.terminated", "outcome.truncated")
 OURS, THEIRS, ONCE, ALWAYS = "ours", "theirs", "once", "always"
-TINY = 1e-30  # instead of a ratio of 0
 WINDOW = 10
-"""Steps over which curves of a chaotic system are averaged before they are compared, that is their
-logarithms: an impact, in which errors leap, falls into one step here and into the next one there.
-There the 90 % are judged: the 99 % of few instances is the worst one, a matter of one start."""
+"""Steps over which a chaotic system's errors are averaged, and episodes with them, before they are
+compared: the logarithms of the ratio of ours to the other's in the same episode. How fast errors
+grow is a matter of the episode, the same for both; in quantiles over episodes it would drown what
+is asked. An impact, in which errors leap, falls into one step here and into the next one there."""
 
 
 class FreeRun:
@@ -80,8 +80,9 @@ class FreeRun:
         """`steps` since the reset and how many episodes are `alive` there on all sides; how many
         steps are `judged`; by field the quantiles over episodes of the scaled error of `ours` and
         of the reference nudged `once` and `always`, of the worst entry, and the largest `ratio` of
-        the first to either; `above`: how often ours is beyond the factor times `always`. None where
-        a number is not finite."""
+        the first to either: of quantiles, or with a twin in the mean over pairs, see WINDOW;
+        `above`: how often that to `always` is beyond the factor. None where a number is not
+        finite."""
         plan, names = self.setting.plan, self._diverging()
         joined = {
             side: {name: np.concatenate([row[name] for row in rows]) for name in (*names, *ENDS)}
@@ -92,25 +93,23 @@ class FreeRun:
         judged = int((alive.sum(1) >= MIN_ALIVE).sum())
         kept = np.unique(np.linspace(0, judged - 1, CURVE_POINTS).astype(int))[: judged or 0]
         theirs, above = joined.pop(THEIRS), 0
-        labels, window = (("p50", "p99"), 1) if plan.twin is None else (("p50", "p90"), WINDOW)
         fields: dict[str, dict[str, Any]] = {}
         for name in names:
             size = np.maximum(abs(theirs[name]), plan.budgets[name].scale)
-            curves = {
-                side: _curves(largest(abs(values[name] - theirs[name]) / size, 2), alive[:judged])
+            errors = {
+                side: largest(abs(values[name] - theirs[name]) / size, 2)[:judged]
                 for side, values in joined.items()
             }
+            curves = {side: _curves(error, alive[:judged]) for side, error in errors.items()}
             fields[name] = {side: _thinned(curve, kept) for side, curve in curves.items()}
-            fields[name]["ratio"] = {
-                side: {
-                    q: short(_ratio(curves[OURS][q], curves[side][q], window).max(initial=0))
-                    for q in labels
-                }
-                for side in (ONCE, ALWAYS)
+            ratios = {
+                side: self._ratios(errors, curves, side, alive[:judged]) for side in (ONCE, ALWAYS)
             }
-            for q in labels:
-                ratio = _ratio(curves[OURS][q], curves[ALWAYS][q], window)
-                above += int((~(ratio <= plan.factor)).sum())
+            fields[name]["ratio"] = {
+                side: {label: short(ratio.max(initial=0)) for label, ratio in found.items()}
+                for side, found in ratios.items()
+            }
+            above += sum(int((~(ratio <= plan.factor)).sum()) for ratio in ratios[ALWAYS].values())
         return {
             "steps": [int(t) + 1 for t in kept],
             "alive": alive.sum(1)[kept].tolist(),
@@ -118,6 +117,15 @@ class FreeRun:
             "above": above,
             "fields": fields,
         }
+
+    def _ratios(self, errors: Fields, curves: Any, side: str, alive: np.ndarray) -> Fields:
+        """By label, what is held to the factor: of ours to another side, at each step."""
+        if self.setting.plan.twin is None:
+            return {q: _ratio(curves[OURS][q], curves[side][q]) for q in ("p50", "p99")}
+        least = np.finfo(self.setting.dtype).eps  # less is nothing in our type
+        ratio = np.log(np.maximum(errors[OURS], least) / np.maximum(errors[side], least))
+        mean = np.array([row[here].mean() for row, here in zip(ratio, alive, strict=True)])
+        return {"paired": np.exp(np.convolve(mean, np.ones(WINDOW) / WINDOW, "valid"))}
 
     def _diverging(self) -> list[str]:
         """The fields that are the state."""
@@ -143,13 +151,10 @@ def _curves(error: np.ndarray, alive: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _ratio(ours: np.ndarray, other: np.ndarray, window: int) -> np.ndarray:
-    """One curve to what another has reached, in the geometric mean over windows."""
+def _ratio(ours: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """One curve to what another has reached."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(ours == 0, 0, ours / np.maximum.accumulate(other))
-    if window == 1 or len(ratio) < window:
-        return ratio
-    return np.exp(np.convolve(np.log(np.maximum(ratio, TINY)), np.ones(window) / window, "valid"))
+        return np.where(ours == 0, 0, ours / np.maximum.accumulate(other))
 
 
 def _thinned(curves: Mapping[str, np.ndarray], kept: np.ndarray) -> dict[str, list[float | None]]:

@@ -9,7 +9,8 @@ one step    From the same inputs, rounded to our precision for both sides, how f
 free run    Running free with the same actions and draws, errors grow. So does the reference's own
             when its states are moved by one unit in our last place, or, where they grow so fast
             that no two computations agree for long, that of the plan's twin. Ours must stay
-            within a stated factor of that envelope, at two quantiles, at every step.
+            within a stated factor of that envelope at every step: at two quantiles, of a chaotic
+            system in the mean over episodes and a few steps.
 """
 
 import contextlib

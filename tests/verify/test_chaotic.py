@@ -46,7 +46,7 @@ def test_claim_is_e2_and_says_why_not_more(tmp_path: Path) -> None:
     (variant,) = result["evidence"]["floats"]["variants"]
     assert variant["twin"] == "place moved by 1e-7"
     (cell,) = variant["policies"]
-    assert 0 < cell["free"]["fields"]["place"]["ratio"]["always"]["p50"] <= PLAN.factor
+    assert 0 < cell["free"]["fields"]["place"]["ratio"]["always"]["paired"] <= PLAN.factor
     # Errors have grown ten thousandfold in 20 steps.
     assert cell["free"]["fields"]["place"]["ours"]["p50"][-1] > 1e-3
 
