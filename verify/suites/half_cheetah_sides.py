@@ -20,15 +20,13 @@ FLOAT32 = Variant("float32")
 FLOAT32_JNP = Variant("float32, jnp", {"kernel": "jnp"})
 
 
-def reference(variant: Variant, num_envs: int) -> VectorHalfCheetah:
+def reference(variant: Variant, num_envs: int, **options: float) -> VectorHalfCheetah:
+    """options: those of VectorHalfCheetah that are no variant's."""
     config = {name: value for name, value in variant.config.items() if name != "kernel"}
-    return VectorHalfCheetah(num_envs, **config, **variant.parameters)
+    return VectorHalfCheetah(num_envs, **config, **variant.parameters, **options)
 
 
 def finished(variant: Variant, num_envs: int) -> VectorHalfCheetah:
     """Upstream's solver stops where an iteration would gain little (tolerance=1e-8); with 0 it goes
     on to the minimum."""
-    made = reference(variant, num_envs)
-    for cheetah in made._bare:
-        cheetah.model.opt.tolerance = 0.0
-    return made
+    return reference(variant, num_envs, solver_tolerance=0.0)
