@@ -1,5 +1,7 @@
 """Both sides' configurations of the cheetah, and the reference for each."""
 
+from typing import Any
+
 from ...references.half_cheetah import VectorHalfCheetah
 from ..suite import Variant
 
@@ -20,7 +22,7 @@ FLOAT32 = Variant("float32")
 FLOAT32_JNP = Variant("float32, jnp", {"kernel": "jnp"})
 
 
-def reference(variant: Variant, num_envs: int, **options: float) -> VectorHalfCheetah:
+def reference(variant: Variant, num_envs: int, **options: Any) -> VectorHalfCheetah:
     """options: those of VectorHalfCheetah that are no variant's."""
     config = {name: value for name, value in variant.config.items() if name != "kernel"}
     return VectorHalfCheetah(num_envs, **config, **variant.parameters, **options)
