@@ -1,0 +1,5 @@
+"""`python -m simlift.cli`."""
+
+from . import main
+
+raise SystemExit(main())
