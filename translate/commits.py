@@ -130,6 +130,37 @@ class RunBranch:
         """What a commit changed, as a patch."""
         return self._git("show", "--format=", "--root", "--no-ext-diff", "--no-textconv", commit)
 
+    def changes(self, before: str, after: str) -> bytes:
+        """What leads from one tree to another, as a patch that `apply` takes."""
+        options = ("--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
+        return self._run("diff", *options, before, after)
+
+    def summary(self, before: str, after: str) -> str:
+        """The same in one line: how many files and lines; "" where nothing changed."""
+        return self._git("diff", "--shortstat", "--no-renames", before, after).strip()
+
+    def apply(self, tree: str, patch: bytes) -> str:
+        """The tree that a patch makes of one; no file is touched.
+
+        Raises GitFailed where it does not fit, to the byte.
+        """
+        self._git("read-tree", tree)
+        if patch:
+            self._run("apply", "--cached", "--whitespace=nowarn", "-", given=patch)
+        return self._git("write-tree").strip()
+
+    def changes(self, base: str, tree: str) -> dict[str, tuple[int, int]]:
+        """Path -> lines added and removed, of each file in which two trees (or commits) differ.
+
+        A file that is not text, or changed its mode alone, has no lines. Raises GitFailed.
+        """
+        told = self._git("diff-tree", "-r", "-z", "--numstat", "--no-renames", base, tree)
+        counts = (entry.split("\t", 2) for entry in told.split("\0") if entry)
+        return {
+            path: (int(added), int(removed)) if added != "-" else (0, 0)
+            for added, removed, path in counts
+        }
+
     def restore(self, tree: str) -> None:
         """Make the workspace exactly a tree (or a commit's): what is not in it is removed."""
         self.workspace.mkdir(parents=True, exist_ok=True)
@@ -143,6 +174,9 @@ class RunBranch:
 
     def _git(self, *arguments: str, given: str = "") -> str:
         """Run git on the repository and the workspace; return its standard output."""
+        return self._run(*arguments, given=given.encode()).decode(errors="surrogateescape")
+
+    def _run(self, *arguments: str, given: bytes = b"") -> bytes:
         place: Mapping[str, str] = {
             "GIT_DIR": str(self.git_dir),
             "GIT_WORK_TREE": str(self.workspace),
@@ -161,14 +195,13 @@ class RunBranch:
                 ["git", *arguments],
                 input=given,
                 capture_output=True,
-                text=True,
-                errors="surrogateescape",
                 env={**inherited, **settings, **people, **({} if making else place)},
                 cwd=self.workspace if self.workspace.is_dir() else None,
             )
         except FileNotFoundError:
             raise GitFailed("git is missing; install it, e.g. apt-get install git") from None
         if done.returncode:
-            words = " | ".join(done.stderr.strip().splitlines()[-3:])
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            words = " | ".join(said[-3:])
             raise GitFailed(f"git {arguments[0]} in {self.git_dir} failed: {words}")
         return done.stdout

@@ -49,10 +49,12 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Agent:
-    """Who translates. price: dollars for a million tokens, by kind of token, where it is given."""
+    """Who translates. models: what is tried, in this order, where `model` makes no progress;
+    price: dollars for a million tokens, by kind of token, where it is given."""
 
     kind: str = "handoff"
     model: str = ""
+    models: tuple[str, ...] = ()
     price: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
@@ -111,16 +113,19 @@ class Project:
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{place}: {error}") from None
         schema.check("project", table, place)
-        reference: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in table["reference"].items()
-        }
+        reference, agent = (
+            {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in table.get(part, {}).items()
+            }
+            for part in ("reference", "agent")
+        )
         return cls(
             folder=folder,
             name=table["name"],
             reference=Reference(**reference),
             language=table.get("target", {}).get("language", "jax"),
-            agent=Agent(**table.get("agent", {})),
+            agent=Agent(**agent),
             budget=Budget(**table.get("budget", {})),
             fields={
                 name: Compare(
