@@ -149,7 +149,7 @@ class RunBranch:
             self._run("apply", "--cached", "--whitespace=nowarn", "-", given=patch)
         return self._git("write-tree").strip()
 
-    def changes(self, base: str, tree: str) -> dict[str, tuple[int, int]]:
+    def stat(self, base: str, tree: str) -> dict[str, tuple[int, int]]:
         """Path -> lines added and removed, of each file in which two trees (or commits) differ.
 
         A file that is not text, or changed its mode alone, has no lines. Raises GitFailed.

@@ -1,0 +1,276 @@
+"""The judge: whether a frozen attempt does what its phase asks for.
+
+It works on a copy of what was frozen, with a seed that was drawn afterwards, and believes what the
+verifier wrote rather than how a command ended. The copy cannot be written and has no network.
+"""
+
+import ast
+import contextlib
+import importlib.metadata
+import json
+import secrets
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..references.core import ReferenceUnavailable
+from ..references.fetch import cache_dir
+from ..verify.session import ALL_LEVELS, LEVELS
+from . import check, verdict
+from .commits import RunBranch
+from .phases import PHASES, Rendering
+from .plan import Plan
+from .project import Project
+from .sandbox import Limits, Mode, Sandbox
+from .verdict import Finding, Verdict
+
+__all__ = ["LIMITS", "Verdict", "judge", "keep_done", "programs"]
+
+SEED_BITS = 53  # what every JSON reader takes for an integer
+LIMITS = Limits(seconds=7200, stall=7200)  # a verification may compute for long and say nothing
+PACKAGE = Path(__file__).parents[1]
+SURVIVORS = "notes/survivors.json"
+DONE = "judge/done.json"
+FOLDERS = ("judge", "notes", "reference", "runs", "tests")
+AT_START = {"simlift", "sitecustomize", "usercustomize"}
+CHECK = ["simlift", "translate", "check"]
+# -P: nothing is imported from the current folder first.
+MODULE = (sys.executable, "-P", "-m")
+
+
+def judge(
+    rendering: Rendering,
+    project: Project,
+    copy: RunBranch,
+    *,
+    base: str,
+    tree: str,
+    folder: Path,
+    mode: Mode = "bubblewrap",
+    limits: Limits = LIMITS,
+    seed: int | None = None,
+) -> Verdict:
+    """Judge a frozen attempt, and write verdict.json into `folder`, the attempt's own.
+
+    copy: the run's branch over the folder of the judge's copy, which becomes `tree`, what is
+    judged; base: the tree in which all that the phase may not change is as it has to be: what the
+    item began from, before its first attempt; limits: of each command; seed: only to judge once
+    more as before, else drawn here, after the freeze.
+
+    Raises GitFailed, SandboxUnavailable, and OSError where something cannot be written.
+    """
+    started = time.monotonic()
+    seed = secrets.randbits(SEED_BITS) if seed is None else seed
+    copy.restore(tree)
+    found = _refused(rendering, project, copy, copy.stat(base, tree))
+    if found is None:
+        found = _ran(rendering, project, copy.workspace, folder / "judge", mode, limits, seed)
+    judged = found.verdict(seed, time.monotonic() - started)
+    judged.write(folder)
+    return judged
+
+
+def keep_done(workspace: Path, modules: Sequence[str]) -> None:
+    """Write which modules the proxy does not answer for any more, into a workspace whose proxy
+    has not to be asked: before the item begins, so that it is in its base."""
+    path = workspace / DONE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(list(modules)) + "\n")
+
+
+def programs() -> tuple[Path, ...]:
+    """What has to be readable where commands of Python and simlift run: installed libraries, this
+    package alone out of its folder, and the cache of references."""
+    found = {Path(sys.prefix), Path(sys.base_prefix)}
+    found |= {Path(entry) for entry in sys.path if Path(entry).name.endswith("-packages")}
+    found |= {path for path in PACKAGE.iterdir() if _is_code(path)}
+    with contextlib.suppress(ReferenceUnavailable):  # then nothing is in it
+        found.add(cache_dir())
+    return tuple(sorted(path for path in found if path.exists()))
+
+
+def _is_code(path: Path) -> bool:
+    return path.suffix in (".py", ".typed") or (path / "__init__.py").is_file()
+
+
+# -- what needs no command
+
+
+def _refused(
+    rendering: Rendering, project: Project, copy: RunBranch, changes: Mapping[str, Any]
+) -> Finding | None:
+    """What is wrong with the files; the first that is found."""
+    checks: Sequence[tuple[str, Callable[[], Iterator[str]]]] = (
+        ("forbidden", lambda: _forbidden(rendering.forbid_paths, changes)),
+        ("link", lambda: _links(copy.workspace)),
+        ("shadow", lambda: _shadows(copy.workspace, project.name)),
+        ("output", lambda: _outputs(rendering, project, copy.workspace)),
+        ("import", lambda: _imports(rendering, project, copy.workspace)),
+    )
+    for kind, look in checks:
+        if lines := list(look()):
+            more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+            return Finding(
+                line=lines[0] + more,
+                signature=kind,
+                score=0.0,
+                details={"kind": "refused", "lines": lines[:100]},
+            )
+    return None
+
+
+def _forbidden(paths: Sequence[str], changes: Mapping[str, Any]) -> Iterator[str]:
+    for path in sorted(changes):
+        if any(path == one or path.startswith(f"{one.rstrip('/')}/") for one in paths):
+            yield f"{path} was changed, added or removed, which this phase must not do"
+
+
+def _links(workspace: Path) -> Iterator[str]:
+    for path in sorted(workspace.rglob("*")):
+        if path.is_symlink():
+            yield f"{path.relative_to(workspace)} is a link; write the file itself"
+
+
+def _shadows(workspace: Path, name: str) -> Iterator[str]:
+    """What Python would import from here instead of from where it is installed."""
+    installed = (
+        AT_START | sys.stdlib_module_names | importlib.metadata.packages_distributions().keys()
+    )
+    for path in sorted(workspace.iterdir()):
+        stem = path.name.partition(".")[0]
+        importable = path.is_dir() or path.suffix in (".py", ".pyc", ".so")
+        if importable and stem in installed and path.name not in (*FOLDERS, name):
+            yield f"{path.name} stands in the way of what is installed; give it another name"
+
+
+def _outputs(rendering: Rendering, project: Project, workspace: Path) -> Iterator[str]:
+    try:
+        check.check_outputs(rendering, project, workspace)
+    except (OSError, ValueError) as error:
+        yield str(error)
+
+
+def _imports(rendering: Rendering, project: Project, workspace: Path) -> Iterator[str]:
+    """What a translation that is whole imports of the judge, the reference and the verifier. The
+    verifier's L0 sees everything else, but not what the suite has already loaded."""
+    if project.language != "jax" or PHASES.index(rendering.phase) < PHASES.index("compose"):
+        return
+    ours = {f"simlift.{path.stem}" for path in PACKAGE.iterdir() if _is_code(path)}
+    refused = {"judge", *FOLDERS, *ours} - {"simlift.envs", "simlift.__init__"}
+    refused |= {Path(source).stem for source in project.reference.sources}
+    refused.add(project.reference.python.partition(":")[0].partition(".")[0])
+    for path in sorted((workspace / project.name).rglob("*.py")):
+        place = path.relative_to(workspace)
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            yield f"{place} is no Python: {error}"
+            continue
+        for line, name in _imported(tree):
+            if any(name == one or name.startswith(f"{one}.") for one in refused):
+                yield f"{place}, line {line}: a translation must not import {name}"
+
+
+def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and full name of whatever is imported from elsewhere."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+# -- commands
+
+
+def _ran(
+    rendering: Rendering,
+    project: Project,
+    workspace: Path,
+    out: Path,
+    mode: Mode,
+    limits: Limits,
+    seed: int,
+) -> Finding:
+    """What the phase's command finds."""
+    words = shlex.split(rendering.success_command)
+    if not words:
+        return Finding(details={"kind": "outputs"})
+    if out.exists():  # of a judge that was interrupted
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    box = Sandbox(workspace=out, readable=[*programs(), workspace], mode=mode)
+    env = {
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(out / "hypothesis"),
+        "SIMLIFT_CACHE": str(cache_dir()),
+    }
+    command = ["env", "-C", str(workspace.absolute()), *_command(words, out.absolute(), seed)]
+    ended = box.run(command, limits=limits, output=out.parent / "judge_said", env=env)
+    if (found := verdict.stopped(ended)) is not None:
+        return found
+    if words[1:3] == ["-m", "pytest"]:
+        return verdict.tested(ended, out)
+    survivors = _survivors(workspace) if "mutants" in _levels(words) else []
+    found = verdict.verified(ended, out, wanted=_levels(words), seed=seed, survivors=survivors)
+    if not found.line and (workspace / check.PLAN).exists():
+        found = _as_planned(found, Plan.read(workspace / check.PLAN))
+    return found
+
+
+def _command(words: Sequence[str], out: Path, seed: int) -> list[str]:
+    """A success command with our own programs, the hidden seed, and where its result has to be."""
+    if words[1:3] == ["-m", "pytest"]:
+        options = ["-p", "no:cacheprovider", "--junitxml", str(out / "junit.xml")]
+        return [sys.executable, *words[1:], *options]
+    hidden = ["--seed", str(seed), "--out", str(out), "--bank", str(out / "bank")]
+    if words[:3] == CHECK:
+        return [*MODULE, "simlift.translate.check", *words[3:], *hidden]
+    return [*MODULE, "simlift.cli", *words[1:], *hidden]
+
+
+def _levels(words: Sequence[str]) -> Sequence[str]:
+    """The levels that a command of the verifier tries."""
+    given: list[str] = []
+    if words[:3] == CHECK:
+        return check.LEVELS
+    for number, word in enumerate(words):
+        if word in ("--levels", "--level"):
+            for level in words[number + 1 :]:
+                if level.startswith("-"):
+                    break
+                given.append(level)
+    return ALL_LEVELS if "all" in given else given or LEVELS
+
+
+def _survivors(workspace: Path) -> list[str]:
+    """The mutants that the coder accounts for; those that are said to be killed are not open."""
+    listed = json.loads((workspace / SURVIVORS).read_bytes())["survivors"]
+    return [survivor["mutant"] for survivor in listed]
+
+
+def _as_planned(found: Finding, plan: Plan) -> Finding:
+    """Whether the suite, which the coder wrote, compares what the plan compares, and as closely."""
+    ignored, within = found.details["ignored"], found.details["claim"]["within"]
+    played = {row["policy"] for row in found.details["levels"] if row["level"] == "L2"}
+    wrong = [
+        f"the suite does not compare {name} as the plan does: {compare.words}"
+        for name, compare in plan.comparators.items()
+        if compare.kind != "ignored"
+        and (name in ignored or within.get(name, compare.words) != compare.words)
+    ]
+    wrong += [
+        f"the suite has no scenario {scenario['name']!r}, which the plan has"
+        for scenario in plan.scenarios
+        if played and scenario["name"] not in played
+    ]
+    if not wrong:
+        return found
+    return Finding(
+        line=wrong[0], signature="plan", score=0.5, details={**found.details, "planned": wrong}
+    )
