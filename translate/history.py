@@ -1,0 +1,235 @@
+"""A run as it can be told: its attempts in order, what each cost, and where the run stands.
+
+It is read out of a run's folder, also while the run goes on, or out of a recording.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from . import journal
+from .commits import RunBranch
+from .journal import FROZEN, JUDGED, PASS, STARTED, Event
+from .phases import work
+from .plan import Plan
+from .project import Project
+
+JOURNAL, GIT, WORK, PATCHES = "journal.jsonl", "git", "work", "patches"
+PLAN = Path("notes", "plan.json")
+ENDED, RUN_STARTED, RUN_STOPPED, RUN_FINISHED = (
+    "agent_ended",
+    "run_started",
+    "run_stopped",
+    "run_finished",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One attempt, as far as it has come.
+
+    place: 1, 2, ... among all attempts of the run; number: 1, 2, ... among those at its item;
+    ended, words: how the coder's work ended, and what it said then; verdict: "" as long as there is
+    none; base, tree: what the coder began from, and what it left; seconds: of coder and judge.
+    """
+
+    place: int
+    item: str
+    number: int
+    started: str
+    tactic: str = ""
+    agent: str = ""
+    model: str = ""
+    folder: str = ""
+    base: str = ""
+    tree: str = ""
+    commit: str = ""
+    ended: str = ""
+    words: str = ""
+    verdict: str = ""
+    score: float = 0.0
+    seconds: float = 0.0
+    cost_usd: float = 0.0
+    tokens: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether the judge let it pass."""
+        return self.verdict == PASS
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class History:
+    """A run, or a recording of one. about: what `run_started` said; end: the event that ended it,
+    None while there is work left and nobody gave it up."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    attempts: Sequence[Attempt]
+    end: Event | None
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The run in that folder. Raises ValueError where it is damaged, and FileNotFoundError."""
+        path = folder / JOURNAL
+        try:
+            events = journal.read(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"{path} is not there; give the folder of a run (runs/translate/...) or of a "
+                "recording"
+            ) from None
+        about: Mapping[str, Any] = {}
+        end = None
+        for event in events:
+            if event.kind == RUN_STARTED:
+                about = event.data
+            if event.kind in (RUN_STOPPED, RUN_FINISHED):
+                end = event
+            elif event.kind in (STARTED, FROZEN, JUDGED):
+                end = None  # it was resumed
+        return cls(folder=folder, about=about, attempts=tuple(_attempts(events)), end=end)
+
+    # -- sums
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of it passed."""
+        return self.end is not None and self.end.kind == RUN_FINISHED
+
+    @property
+    def cost_usd(self) -> float:
+        """Dollars, of all attempts."""
+        return sum(attempt.cost_usd for attempt in self.attempts)
+
+    @property
+    def tokens(self) -> int:
+        """In and out, of all attempts."""
+        return sum(attempt.tokens for attempt in self.attempts)
+
+    @property
+    def seconds(self) -> float:
+        """Of coders and judges, not of pauses."""
+        return sum(attempt.seconds for attempt in self.attempts)
+
+    @property
+    def cap_usd(self) -> float | None:
+        """Dollars that the run may cost; None where it was not said."""
+        return self.about.get("budget", {}).get("usd")
+
+    @property
+    def done(self) -> Sequence[str]:
+        """Items whose last attempt passed, in the order of their first attempts."""
+        last = {attempt.item: attempt.passed for attempt in self.attempts}
+        return [item for item, passed in last.items() if passed]
+
+    @functools.cached_property
+    def items(self) -> Sequence[str]:
+        """All items known: those of the plan where there is one already, in order."""
+        begun = dict.fromkeys(attempt.item for attempt in self.attempts)
+        workspace = self.folder / WORK
+        try:
+            project = Project.read(workspace)
+            plan = Plan.read(workspace / PLAN) if "plan" in self.done else None
+        except (OSError, ValueError):  # of a recording; or the coder spoilt it, which others tell
+            return list(begun)
+        return list(dict.fromkeys([*(item.name for item in work(project, plan)), *begun]))
+
+    @property
+    def projected_usd(self) -> float | None:
+        """Dollars for all items at this pace; None before the plan, which says how many."""
+        if self.finished:
+            return self.cost_usd
+        if "plan" not in self.done or set(self.items) == set(self.done):
+            return None
+        return self.cost_usd * len(self.items) / len(self.done)
+
+    @property
+    def money(self) -> str:
+        """spent / cap / projected."""
+        cap, projected = self.cap_usd, self.projected_usd
+        return " / ".join(
+            [
+                f"spent ${self.cost_usd:.2f}",
+                "cap " + ("not known" if cap is None else f"${cap:.2f}"),
+                "projected " + ("not known yet" if projected is None else f"${projected:.2f}"),
+            ]
+        )
+
+    @property
+    def standing(self) -> str:
+        """Where the run stands and what comes next, in a line."""
+        if self.end is not None and self.end.kind == RUN_FINISHED:
+            certificate = self.end.data.get("certificate")
+            return "finished" + (f"; the certificate is {certificate}" if certificate else "")
+        if self.end is not None:
+            return f"stopped: {self.end.data.get('reason', '')}"
+        how = "`simlift translate --resume` goes on if nothing runs any more"
+        if not self.attempts:
+            return f"nothing was tried yet; {how}"
+        last = self.attempts[-1]
+        if last.verdict:
+            open_items = [item for item in self.items if item not in self.done]
+            coming = f"{open_items[0]} comes next" if open_items else "all known items are done"
+            return f"{coming}; {how}"
+        doing = "left its work, which is to be judged" if last.tree else "is at work"
+        return f"the coder of {last.item} {doing}; {how}"
+
+    # -- what belongs to one attempt
+
+    def attempt(self, place: int) -> Attempt:
+        """The attempt at that place. Raises ValueError where there is none."""
+        if not 1 <= place <= len(self.attempts):
+            raise ValueError(f"there is no attempt {place}; there are 1 to {len(self.attempts)}")
+        return self.attempts[place - 1]
+
+    def text(self, attempt: Attempt, name: str) -> str | None:
+        """A file of the attempt's folder, such as prompt.md; None where it was not kept.
+
+        Raises ValueError for a folder that lies elsewhere, which a journal of a stranger may name.
+        """
+        path = self.folder / attempt.folder / name
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"{self.folder / JOURNAL} names {attempt.folder}, outside of the run")
+        if not attempt.folder or not path.is_file():
+            return None
+        return path.read_text(encoding="utf-8", errors="backslashreplace")
+
+    def patch(self, attempt: Attempt) -> str | None:
+        """What the attempt changed; None before it is frozen, and where that was not kept."""
+        kept = self.folder / PATCHES / f"{Path(attempt.folder).name}.patch"
+        if kept.is_file():
+            return kept.read_bytes().decode(errors="surrogateescape")
+        if not attempt.commit or not (self.folder / GIT / "HEAD").is_file():
+            return None
+        return self._branch.patch(attempt.commit)
+
+    @functools.cached_property
+    def _branch(self) -> RunBranch:
+        return RunBranch(self.folder / GIT, self.folder / WORK, self.about.get("run", "run"))
+
+
+def _attempts(events: Iterable[Event]) -> list[Attempt]:
+    """The attempts in the order in which they were begun."""
+    known: dict[tuple[str, int], Attempt] = {}
+    for event in events:
+        data = event.data
+        if event.kind not in (STARTED, ENDED, FROZEN, JUDGED):
+            continue
+        key = data["item"], data["attempt"]
+        if key not in known:
+            known[key] = Attempt(
+                place=len(known) + 1, item=key[0], number=key[1], started=event.time
+            )
+        attempt = known[key]
+        told = {
+            name: data[name]
+            for name in ("tactic", "agent", "model", "folder", "base", "tree", "commit", "ended",
+                         "words", "verdict", "score", "cost_usd", "tokens")
+            if data.get(name) is not None
+        }  # fmt: skip
+        seconds = attempt.seconds + (data.get("seconds") or 0.0)
+        known[key] = dataclasses.replace(attempt, **told, seconds=seconds)
+    return list(known.values())
