@@ -16,7 +16,7 @@ from .phases import work
 from .plan import Plan
 from .project import Project
 
-JOURNAL, GIT, WORK, PATCHES = "journal.jsonl", "git", "work", "patches"
+JOURNAL, GIT, JUDGED_COPY, PATCHES = "journal.jsonl", "git", "judged", "patches"
 PLAN = Path("notes", "plan.json")
 ENDED, RUN_STARTED, RUN_STOPPED, RUN_FINISHED = (
     "agent_ended",
@@ -129,11 +129,11 @@ class History:
     def items(self) -> Sequence[str]:
         """All items known: those of the plan where there is one already, in order."""
         begun = dict.fromkeys(attempt.item for attempt in self.attempts)
-        workspace = self.folder / WORK
+        copy = self.folder / JUDGED_COPY
         try:
-            project = Project.read(workspace)
-            plan = Plan.read(workspace / PLAN) if "plan" in self.done else None
-        except (OSError, ValueError):  # of a recording; or the coder spoilt it, which others tell
+            project = Project.read(copy)
+            plan = Plan.read(copy / PLAN) if "plan" in self.done else None
+        except (OSError, ValueError):  # a recording has none, and a judge may just be writing it
             return list(begun)
         return list(dict.fromkeys([*(item.name for item in work(project, plan)), *begun]))
 
@@ -208,7 +208,7 @@ class History:
 
     @functools.cached_property
     def _branch(self) -> RunBranch:
-        return RunBranch(self.folder / GIT, self.folder / WORK, self.about.get("run", "run"))
+        return RunBranch(self.folder / GIT, self.folder / JUDGED_COPY, self.about.get("run", "run"))
 
 
 def _attempts(events: Iterable[Event]) -> list[Attempt]:

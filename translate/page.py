@@ -14,7 +14,7 @@ import jinja2
 from ..envs.files import write_atomically
 from ..verify import report
 from .history import Attempt, History
-from .show import TACTICS, duration, harmless
+from .show import TACTICS, duration, harmless, people
 from .verdict import FILE as VERDICT
 
 PAGES = Path(__file__).parent / "pages"
@@ -30,7 +30,7 @@ def write_page(run: History, path: Path) -> Path:
     page = _template().render(
         run=run,
         steps=list(_steps(run)),
-        people=[*filter(None, [run.about.get("agent"), *run.about.get("models", ())])],
+        people=people(run.about),
         tactics=TACTICS,
     )
     write_atomically(path, page.encode(errors="backslashreplace"))

@@ -53,6 +53,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def people(about: Mapping[str, Any]) -> str:
+    """Who translates, as `run_started` has it."""
+    models = ", ".join(filter(None, about.get("models", ())))
+    return " with ".join(filter(None, [str(about.get("agent", "")), models]))
+
+
 # -- while it happens
 
 
@@ -61,9 +67,8 @@ def line(event: Event) -> Text | None:
     data = event.data
     match event.kind:
         case history.RUN_STARTED:
-            models = ", ".join(filter(None, data.get("models", ())))
-            words = f"{data.get('project')}, run {data.get('run')}: {data.get('agent')}"
-            said = Text(harmless(f"{words} with {models}" if models else words), "bold")
+            words = f"{data.get('project')}, run {data.get('run')}: {people(data)}"
+            said = Text(harmless(words), "bold")
         case journal.STARTED:
             tactic = str(data.get("tactic", ""))
             said = _about(data, f"{TACTICS.get(tactic, tactic)}; the coder is at work")
@@ -109,10 +114,9 @@ def _clock(time: str) -> str:
 def story(run: History) -> RenderableType:
     """The whole run: a row for each attempt, the sums, and what comes next."""
     about = run.about
-    people = [str(about.get("agent", "")), *filter(None, about.get("models", ()))]
     names = [str(about[key]) for key in ("project", "run") if about.get(key)]
-    version = [f"simlift {about['simlift']}"] if about.get("simlift") else []
-    title = " · ".join([*names, ", ".join(filter(None, people)), *version])
+    version = f"simlift {about['simlift']}" if about.get("simlift") else ""
+    title = " · ".join(filter(None, [*names, people(about), version]))
     table = Table(
         *("#", "item", "attempt", "tactic", "verdict", "score", "time", "$", "tokens"),
         title=harmless(title) or None,

@@ -95,7 +95,7 @@ def shown(what: RenderableType) -> str:
 def test_the_story_has_every_attempt_its_sums_and_what_comes_next(run: Run) -> None:
     history = History.read(run.folder)
     text = shown(show.story(history))
-    assert "ferry · first · codex, small-model · simlift 0.1.0" in text
+    assert "ferry · first · codex with small-model · simlift 0.1.0" in text
     rows = [re.split(r"\s*│\s*", row.strip("│ ")) for row in text.splitlines() if row[:1] == "│"]
     assert rows == [
         ["1", "survey", "1", "first", "pass", "1.00", "1 min 04 s", "0.25", "1,000"],
@@ -126,7 +126,8 @@ def test_a_run_says_where_it_stands(run: Run) -> None:
 
 
 def test_the_plan_says_how_many_items_there_are(run: Run) -> None:
-    workspace = run.folder / "work"
+    workspace = run.folder / "judged"
+    workspace.mkdir()
     (workspace / "rules.md").write_text("Boats float.")
     (workspace / "simlift.toml").write_text(
         'name = "ferry"\n[reference]\nkind = "python"\nversion = "1"\n'
