@@ -6,6 +6,7 @@ verifier wrote rather than how a command ended. The copy cannot be written and h
 
 import ast
 import contextlib
+import dataclasses
 import importlib.metadata
 import json
 import secrets
@@ -25,7 +26,7 @@ from .commits import RunBranch
 from .phases import PHASES, Rendering
 from .plan import Plan
 from .project import Project
-from .sandbox import Limits, Mode, Sandbox
+from .sandbox import Ended, Limits, Mode, Sandbox
 from .verdict import Finding, Verdict
 
 __all__ = ["LIMITS", "Verdict", "judge", "keep_done", "programs"]
@@ -37,7 +38,8 @@ SURVIVORS = "notes/survivors.json"
 DONE = "judge/done.json"
 FOLDERS = ("judge", "notes", "reference", "runs", "tests")
 AT_START = {"simlift", "sitecustomize", "usercustomize"}
-CHECK = ["simlift", "translate", "check"]
+VERIFY, CHECK = ["simlift", "verify"], ["simlift", "translate", "check"]
+PYTEST = ["python", "-m", "pytest"]
 # -P: nothing is imported from the current folder first.
 MODULE = (sys.executable, "-P", "-m")
 
@@ -68,7 +70,15 @@ def judge(
     copy.restore(tree)
     found = _refused(rendering, project, copy, copy.stat(base, tree))
     if found is None:
-        found = _ran(rendering, project, copy.workspace, folder / "judge", mode, limits, seed)
+        bench = Bench(
+            copy=copy.workspace.resolve(),
+            out=folder.resolve() / "judge",
+            mode=mode,
+            limits=limits,
+            seed=seed,
+        )
+        found = bench.find(rendering.success_command)
+    found = found.told_from(folder.resolve(), copy.workspace.resolve())
     judged = found.verdict(seed, time.monotonic() - started)
     judged.write(folder)
     return judged
@@ -187,51 +197,67 @@ def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
 # -- commands
 
 
-def _ran(
-    rendering: Rendering,
-    project: Project,
-    workspace: Path,
-    out: Path,
-    mode: Mode,
-    limits: Limits,
-    seed: int,
-) -> Finding:
-    """What the phase's command finds."""
-    words = shlex.split(rendering.success_command)
-    if not words:
-        return Finding(details={"kind": "outputs"})
-    if out.exists():  # of a judge that was interrupted
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
-    box = Sandbox(workspace=out, readable=[*programs(), workspace], mode=mode)
-    env = {
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HYPOTHESIS_STORAGE_DIRECTORY": str(out / "hypothesis"),
-        "SIMLIFT_CACHE": str(cache_dir()),
-    }
-    command = ["env", "-C", str(workspace.absolute()), *_command(words, out.absolute(), seed)]
-    ended = box.run(command, limits=limits, output=out.parent / "judge_said", env=env)
-    if (found := verdict.stopped(ended)) is not None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Where commands are run on the judge's copy. out: folder for what they write."""
+
+    copy: Path
+    out: Path
+    mode: Mode
+    limits: Limits
+    seed: int
+
+    def find(self, success_command: str) -> Finding:
+        """What the phase's commands find; the first that does not pass ends it."""
+        commands = [shlex.split(part) for part in success_command.split("&&")]
+        found = Finding(details={"kind": "outputs"})
+        for number, words in enumerate(filter(None, commands)):
+            found = self._run(words, self.out / str(number))
+            if found.line:
+                score = (number + found.score) / len(commands)
+                return dataclasses.replace(found, score=score)
         return found
-    if words[1:3] == ["-m", "pytest"]:
-        return verdict.tested(ended, out)
-    survivors = _survivors(workspace) if "mutants" in _levels(words) else []
-    found = verdict.verified(ended, out, wanted=_levels(words), seed=seed, survivors=survivors)
-    if not found.line and (workspace / check.PLAN).exists():
-        found = _as_planned(found, Plan.read(workspace / check.PLAN))
-    return found
+
+    def _run(self, words: Sequence[str], out: Path) -> Finding:
+        if out.exists():  # of a judge that was interrupted
+            shutil.rmtree(out)
+        written = out / "written"
+        written.mkdir(parents=True)
+        env = {
+            "JAX_PLATFORMS": "cpu",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(written / "hypothesis"),
+            "SIMLIFT_CACHE": str(cache_dir()),
+        }
+        box = Sandbox(workspace=written, readable=[*programs(), self.copy], mode=self.mode)
+        command = ["env", "-C", str(self.copy), *_command(words, written, self.seed)]
+        ended = box.run(command, limits=self.limits, output=out, env=env)
+        if (found := verdict.stopped(ended)) is not None:
+            return found
+        if words[:3] == PYTEST:
+            return verdict.tested(ended, written)
+        return self._verified(ended, words, written)
+
+    def _verified(self, ended: Ended, words: Sequence[str], written: Path) -> Finding:
+        levels = _levels(words)
+        survivors = _survivors(self.copy) if "mutants" in levels else []
+        found = verdict.verified(ended, written, wanted=levels, seed=self.seed, survivors=survivors)
+        if found.line or not (self.copy / check.PLAN).exists():
+            return found
+        return _as_planned(found, Plan.read(self.copy / check.PLAN))
 
 
 def _command(words: Sequence[str], out: Path, seed: int) -> list[str]:
     """A success command with our own programs, the hidden seed, and where its result has to be."""
-    if words[1:3] == ["-m", "pytest"]:
+    if words[:3] == PYTEST:
         options = ["-p", "no:cacheprovider", "--junitxml", str(out / "junit.xml")]
         return [sys.executable, *words[1:], *options]
     hidden = ["--seed", str(seed), "--out", str(out), "--bank", str(out / "bank")]
     if words[:3] == CHECK:
         return [*MODULE, "simlift.translate.check", *words[3:], *hidden]
-    return [*MODULE, "simlift.cli", *words[1:], *hidden]
+    if words[:2] == VERIFY:
+        return [*MODULE, "simlift.cli", *words[1:], *hidden]
+    raise ValueError(f"the judge runs no {words[0]!r}; see success_command in phases.py")
 
 
 def _levels(words: Sequence[str]) -> Sequence[str]:

@@ -10,7 +10,9 @@ template's variables too:
                        out, where the judge runs the output instead of reading it
     budget_usd         dollars that one attempt may spend
     max_turns          turns that one attempt may take
-    success_command    what the judge runs, and the coder may run; empty where the outputs say all
+    success_command    what the judge runs, and the coder may run: `simlift verify`, `simlift
+                       translate check` and `python -m pytest`, joined by &&; empty where the
+                       outputs say all
     forbid_paths       what the phase must not change, beside FORBIDDEN
 """
 
@@ -241,6 +243,17 @@ def work(project: Project, plan: Plan | None) -> list[Item]:
         elif phase != "swap_module":
             items.append(Item(phase=phase))
     return items
+
+
+def translated(item: Item, plan: Plan) -> list[str]:
+    """The modules that the reference does not stand in for any more, while this item is done."""
+    modules = list(plan.modules)
+    match item.phase:
+        case "swap_module":
+            return modules[: modules.index(item.module) + 1]
+        case "translate_module":
+            return modules[: modules.index(item.module)]
+    return modules if PHASES.index(item.phase) > PHASES.index("swap_module") else []
 
 
 # -- templates

@@ -69,6 +69,14 @@ class Finding:
         line = " ".join(self.line.split())
         object.__setattr__(self, "line", line[:LONGEST] + "..." * (len(line) > LONGEST))
 
+    def told_from(self, *folders: Path) -> Self:
+        """With paths relative to these folders, so that a run can be moved."""
+        text = json.dumps([self.line, self.details])
+        for folder in folders:
+            text = text.replace(json.dumps(f"{folder}/")[1:-1], "")
+        line, details = json.loads(text)
+        return dataclasses.replace(self, line=line, details=details)
+
     def verdict(self, seed: int, seconds: float) -> Verdict:
         """As the judge's last word."""
         passed = not self.line
