@@ -179,3 +179,37 @@ class Budget:
             new = (max(n - seen.get(part, 0), 0) for part, n in request.parts.items())
             bounds.append(tokens + sum(new))
         return min(bounds) + request.extra
+
+
+class Share(Budget):
+    """What a part of a run may spend of its budget: the caps of both hold, both are charged.
+
+    refusal: what the last call that was not made would have exceeded; "" while there is none.
+    """
+
+    def __init__(self, whole: Budget, *, dollars: float, calls: int) -> None:
+        super().__init__(Caps(dollars=dollars, calls=calls, output=whole.caps.output))
+        self.refusal = ""
+        self._whole = whole
+        self._held: dict[int, Reservation] = {}  # of the whole, by the identity of one of ours
+        # What is known of prompts is of use to all parts, so it has one lock.
+        self._known, self._lock = whole._known, whole._lock
+
+    def reserve(self, request: Request, price: Price) -> Reservation:
+        """As of any budget; nothing is reserved where either refuses."""
+        try:
+            call = super().reserve(request, price)
+            try:
+                self._held[id(call)] = self._whole.reserve(request, price)
+            except OverCap:
+                with self._lock:
+                    self._reserved = [one for one in self._reserved if one is not call]
+                raise
+        except OverCap as refusal:
+            self.refusal = str(refusal)
+            raise
+        return call
+
+    def _settle(self, call: Reservation, charge: Charge) -> Charge:
+        self._whole._settle(self._held.pop(id(call)), charge)
+        return super()._settle(call, charge)

@@ -3,9 +3,13 @@ named in simlift.toml as package.module:Class."""
 
 import pkgutil
 
+from .claude import Claude
+from .codex import Codex
 from .core import Agent, End, Means, Report, Task
+from .gemini import Gemini
+from .mini import Mini
 
-AGENTS: dict[str, type[Agent]] = {}
+AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (Claude, Codex, Gemini, Mini)}
 
 __all__ = ["AGENTS", "Agent", "End", "Means", "Report", "Task", "make"]
 

@@ -83,6 +83,10 @@ class Agent(abc.ABC):
     def check(self) -> None:
         """Raises ValueError, in one line with the remedy, where this agent cannot work here."""
 
+    def version(self) -> str:
+        """Of the program behind it, "" where there is none. Raises ValueError as `check` does."""
+        return ""
+
     @abc.abstractmethod
     def work(self, task: Task) -> Report:
         """Let it work on a task until it ends. Raises OSError where its logs cannot be written."""
