@@ -88,7 +88,8 @@ def _verification(details: Mapping[str, Any]) -> Iterator[str]:
     if plain:
         yield ""
         for row in plain[:ROWS]:
-            what = "; ".join(map(without_paths, row["what"][:3])) or f"{row['mismatches']} fail"
+            what = "; ".join(map(without_paths, row["what"][:3]))
+            what = what or f"{row['mismatches']} of {row['count']} differ"
             yield f"- {_name(row)}: {what}"
         if len(plain) > ROWS:
             yield f"- and {len(plain) - ROWS} more"
@@ -119,8 +120,9 @@ def _clusters(
 
 
 def _compared(row: Mapping[str, Any]) -> bool:
-    """Whether a row is one of comparisons of both sides, with a field in which they differ."""
-    return any(" at step " in what for what in row["what"])
+    """Whether a row is one of comparisons of both sides, and says in which field they differ."""
+    sides = row["level"].startswith(("L2", "L3", "targeted"))
+    return sides and any(" at step " in what for what in row["what"])
 
 
 def _field(row: Mapping[str, Any]) -> str:

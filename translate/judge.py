@@ -244,7 +244,7 @@ class Bench:
         found = verdict.verified(ended, written, wanted=levels, seed=self.seed, survivors=survivors)
         if found.line or not (self.copy / check.PLAN).exists():
             return found
-        return _as_planned(found, Plan.read(self.copy / check.PLAN))
+        return verdict.as_planned(found, Plan.read(self.copy / check.PLAN))
 
 
 def _command(words: Sequence[str], out: Path, seed: int) -> list[str]:
@@ -278,25 +278,3 @@ def _survivors(workspace: Path) -> list[str]:
     """The mutants that the coder accounts for; those that are said to be killed are not open."""
     listed = json.loads((workspace / SURVIVORS).read_bytes())["survivors"]
     return [survivor["mutant"] for survivor in listed]
-
-
-def _as_planned(found: Finding, plan: Plan) -> Finding:
-    """Whether the suite, which the coder wrote, compares what the plan compares, and as closely."""
-    ignored, within = found.details["ignored"], found.details["claim"]["within"]
-    played = {row["policy"] for row in found.details["levels"] if row["level"] == "L2"}
-    wrong = [
-        f"the suite does not compare {name} as the plan does: {compare.words}"
-        for name, compare in plan.comparators.items()
-        if compare.kind != "ignored"
-        and (name in ignored or within.get(name, compare.words) != compare.words)
-    ]
-    wrong += [
-        f"the suite has no scenario {scenario['name']!r}, which the plan has"
-        for scenario in plan.scenarios
-        if played and scenario["name"] not in played
-    ]
-    if not wrong:
-        return found
-    return Finding(
-        line=wrong[0], signature="plan", score=0.5, details={**found.details, "planned": wrong}
-    )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,13 @@ from typing import Any, Self
 
 from ..envs.files import write_atomically
 from .journal import PASS
+from .plan import Plan
 from .sandbox import Ended, head_and_tail
 
 FILE = "verdict.json"
 BELOW = 0.999  # the best score of what does not pass
 LONGEST = 300  # characters of a verdict's line
+ERROR = re.compile(r"simlift: |[A-Za-z_][\w.]*(Error|Exception|Unavailable|Warning|Interrupt)\b")
 STOPS = {
     "time": "ran longer than it may",
     "stall": "showed no sign of life any more",
@@ -113,6 +116,13 @@ def output(ended: Ended) -> str:
     return head_and_tail("\n".join(text.strip() for text in texts if text.strip()))
 
 
+def _last_words(printed: str) -> str:
+    """The line that says why a program ended: ours, or that of the last exception."""
+    lines = printed.splitlines() or ["it said nothing"]
+    errors = [line for line in lines if ERROR.match(line)]
+    return (errors or lines)[-1].removeprefix("simlift: ")
+
+
 def verified(
     ended: Ended, out: Path, *, wanted: Sequence[str], seed: int, survivors: Sequence[str] = ()
 ) -> Finding:
@@ -130,11 +140,10 @@ def verified(
         details |= {"ignored": result["ignored"], "reference": result["reference"]}
         score = _score(rows, wanted)
     except FileNotFoundError:
-        last = (printed.splitlines() or ["it said nothing"])[-1]
         cannot = ended.status == 2
         words = "could not be run" if cannot else f"died with status {ended.status}"
         return Finding(
-            line=f"the verification {words}: {last.removeprefix('simlift: ')}",
+            line=f"the verification {words}: {_last_words(printed)}",
             signature="cannot run" if cannot else "died",
             score=0.0,
             details=details,
@@ -207,6 +216,28 @@ def _score(rows: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> float:
     return sum(shares) / max(len(shares), 1)
 
 
+def as_planned(found: Finding, plan: Plan) -> Finding:
+    """Whether the suite, which the coder wrote, compares what the plan compares, and as closely."""
+    ignored, within = found.details["ignored"], found.details["claim"]["within"]
+    played = {row["policy"] for row in found.details["levels"] if row["level"] == "L2"}
+    wrong = [
+        f"the suite does not compare {name} as the plan does: {compare.words}"
+        for name, compare in plan.comparators.items()
+        if compare.kind != "ignored"
+        and (name in ignored or within.get(name, compare.words) != compare.words)
+    ]
+    wrong += [
+        f"the suite has no scenario {scenario['name']!r}, which the plan has"
+        for scenario in plan.scenarios
+        if played and scenario["name"] not in played
+    ]
+    if not wrong:
+        return found
+    return Finding(
+        line=wrong[0], signature="plan", score=0.5, details={**found.details, "planned": wrong}
+    )
+
+
 def tested(ended: Ended, out: Path) -> Finding:
     """Of pytest: at least one test passes, and none fails."""
     printed = output(ended)
@@ -220,9 +251,8 @@ def tested(ended: Ended, out: Path) -> Finding:
             if kinds & {"failure", "error"}:
                 failing.append(f"{case.get('classname')}::{case.get('name')}")
     except (OSError, ET.ParseError):
-        last = (printed.splitlines() or ["it said nothing"])[-1]
         return Finding(
-            line=f"pytest ended with status {ended.status} and no report: {last}",
+            line=f"pytest ended with status {ended.status} and no report: {_last_words(printed)}",
             signature="pytest: no report",
             score=0.0,
             details=details,
