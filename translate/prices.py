@@ -135,8 +135,8 @@ class PriceTable:
         if price is None:
             raise UnknownPrice(
                 f"no price is known for the model {model!r}: state it in simlift.toml, as "
-                f'[prices.models."{model}"] with input, output (dollars for a million tokens) '
-                "and max_output (tokens)"
+                "[agent.price] with input, output (dollars for a million tokens) and max_output "
+                "(tokens)"
             )
         return price
 

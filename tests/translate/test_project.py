@@ -10,6 +10,7 @@ from simlift.translate.init import init
 from simlift.translate.project import Agent, Budget, Project, Reference
 from simlift.verify.suite import Compare
 
+PRICE = {"input": 3.0, "output": 15.0, "max_output": 64_000}
 FULL = Project(
     folder=Path("ferry"),
     name="ferry",
@@ -23,7 +24,7 @@ FULL = Project(
         build=("make", "-C", "reference"),
     ),
     language="rust",
-    agent=Agent(kind="claude", model="some-model", price={"input": 3.0, "output": 15.0}),
+    agent=Agent(kind="claude", model="some-model", price=PRICE),
     budget=Budget(usd=2.5, tokens=1000, calls=7, wall_hours=0.5, stall_minutes=2.0, flat_rounds=2),
     fields={
         "fog": Compare("ignored", why="cosmetic"),
