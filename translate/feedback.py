@@ -5,14 +5,13 @@ each attempt, and so is what it makes the reference do.
 """
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..envs.files import write_atomically
 from ..verify.story import Story
+from ..verify.tape import TapeFileError, load, save
 from .sandbox import head_and_tail
 from .verdict import Verdict, first_story, without_paths
 
@@ -46,17 +45,19 @@ def text(verdict: Verdict, tried: Sequence[Tried] = ()) -> str:
 
 def hand_over(verdict: Verdict, folder: Path, workspace: Path) -> None:
     """Put the tape that `text` names into the workspace, less the judge's seed. folder: that of the
-    attempt, in which the judge kept it. Raises OSError."""
+    attempt, in which the judge kept it; what is no tape stays there. Raises OSError."""
     story = first_story(verdict.details.get("divergences", ()))
-    if story is None or not (folder / story["tape"]).is_file():
+    if story is None:
         return
-    tape = json.loads((folder / story["tape"]).read_bytes())
-    del tape["found"]["seed"]
-    write_atomically(_tape(workspace, story), json.dumps(tape, indent=1))
-
-
-def _tape(workspace: Path, story: Mapping[str, Any]) -> Path:
-    return workspace / TAPES / Path(story["tape"]).name
+    path = (folder / story["tape"]).resolve()
+    if not (path.is_file() and path.is_relative_to(folder.resolve())):
+        return
+    try:
+        tape = load(path)
+    except TapeFileError:
+        return
+    found = {name: value for name, value in tape.found.items() if name != "seed"}
+    save(dataclasses.replace(tape, found=found), workspace / TAPES / path.name)
 
 
 def _found(details: Mapping[str, Any]) -> Iterator[str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..envs.files import write_atomically
+from ..verify.host import Row
+from ..verify.story import Story
 from .journal import PASS
 from .plan import Plan
 from .sandbox import Ended, head_and_tail
@@ -138,6 +140,7 @@ def verified(
         same = [list(result["options"]["levels"]), result["seeds"]] == [list(wanted), [seed]]
         details |= {key: result[key] for key in ("compared", "levels", "divergences", "claim")}
         details |= {"ignored": result["ignored"], "reference": result["reference"]}
+        _check_sound(details)
         score = _score(rows, wanted)
     except FileNotFoundError:
         cannot = ended.status == 2
@@ -148,7 +151,7 @@ def verified(
             score=0.0,
             details=details,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
         return Finding(
             line=f"result.json is not the verifier's ({type(error).__name__}: {error})",
             signature="result.json",
@@ -170,6 +173,25 @@ def verified(
     story = first_story(stories)
     line, signature = _told(failing[0], story, len(failing))
     return Finding(line=line, signature=signature, score=score, details=details)
+
+
+def _check_sound(details: Mapping[str, Any]) -> None:
+    """Raises an error of some kind for rows and stories that the verifier would not write: while
+    modules are missing, the translation runs in the verifier's own process."""
+    words = [details["claim"]["within"].values(), details["ignored"].keys()]
+    numbers = []
+    for row in details["levels"]:
+        Row(**row)
+        words.append([row["level"], row["variant"], row["policy"], *row["what"]])
+        numbers += [row["count"], row["mismatches"]]
+    for story in details["divergences"]:
+        Story(**story).text()
+        words.append([story[name] for name in ("level", "field", "module", "tape")])
+        numbers.append(story["step"])
+    if not all(isinstance(word, str) for some in words for word in some):
+        raise TypeError("a name is no text")
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise TypeError("a count is no number")
 
 
 def _accounted(row: Mapping[str, Any], survivors: Sequence[str]) -> bool:

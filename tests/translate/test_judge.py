@@ -298,6 +298,20 @@ def test_its_tape_is_handed_over_without_the_seed(wrong: tuple[Attempt, Verdict]
     assert "seed" not in tape.load(path).found and tape.load(path).actions.tolist() == [0]
 
 
+def test_what_is_no_tape_of_the_judge_is_not_handed_over(
+    wrong: tuple[Attempt, Verdict], tmp_path: Path
+) -> None:
+    attempt, found = wrong
+    folder, workspace = tmp_path / "attempt", tmp_path / "work"
+    kept = attempt.folder / "attempt" / found.details["divergences"][0]["tape"]
+    projects.write(tmp_path, {"secret.json": kept.read_text(), "attempt/no.json": "{"})
+    for name in ("../secret.json", str(tmp_path / "secret.json"), "no.json", "gone.json"):
+        story = {**found.details["divergences"][0], "tape": name}
+        forged = dataclasses.replace(found, details={"divergences": [story]})
+        hand_over(forged, folder, workspace)
+    assert not workspace.exists()
+
+
 def test_feedback_is_short_whatever_there_is_to_tell(wrong: tuple[Attempt, Verdict]) -> None:
     _, found = wrong
     rows = [
@@ -341,6 +355,9 @@ def again(found: tuple[Attempt, Verdict], folder: Path, **changes: Any) -> verdi
         {"seeds": [0]},
         {"levels": []},
         {"options": {"levels": ["L2"]}},
+        {"levels": [{"level": 1}]},
+        {"divergences": [{"level": "L2"}]},
+        {"claim": []},
     ],
 )
 def test_an_exit_code_alone_never_decides(
