@@ -153,9 +153,11 @@ def rewards(
     advance: Array, action: Array, count: int, params: Params
 ) -> tuple[Array, Array, Array]:
     """Velocity along x over `count` physics steps, the reward for it, and minus the cost of the
-    action, unclamped; float [] each.  upstream: control_cost, _get_rew
+    action, unclamped; float [] each. As NumPy does it, the cost is computed in the precision in
+    which the action is given.  upstream: control_cost, _get_rew
     """
     x_velocity = divide(advance, jnp.asarray(count * TIMESTEP, advance.dtype))
-    squares = planar.total(rounded(a * a) for a in action)
     forward = rounded(params.forward_reward_weight * x_velocity)
-    return x_velocity, forward, -rounded(params.ctrl_cost_weight * squares)
+    squares = planar.total(rounded(a * a) for a in action)
+    cost = rounded(params.ctrl_cost_weight.astype(action.dtype) * squares)
+    return x_velocity, forward, -cost.astype(advance.dtype)

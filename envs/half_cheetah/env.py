@@ -80,9 +80,9 @@ class HalfCheetah(Environment[State, Params, Any]):
         self, state: State, action: Array, draws: None, params: Params
     ) -> tuple[State, Outcome]:
         """`frame_skip` physics steps of 0.01 s.  upstream: HalfCheetahEnv.step"""
-        action = action.astype(state.qpos.dtype)
+        ctrl = action.astype(state.qpos.dtype)
         qpos, qvel, qacc, advance, failures = simulate(
-            state.qpos, state.qvel, state.qacc_warmstart, action, self.config
+            state.qpos, state.qvel, state.qacc_warmstart, ctrl, self.config
         )
         after = State(
             qpos=qpos,

@@ -1,5 +1,5 @@
-"""Who drives the cheetah in rollouts. Actions: float64 [B, 6], each a float32 number, since the
-reference computes the control cost in the precision of what it is given."""
+"""Who drives the cheetah in rollouts. Actions: float32 [B, 6], as Gymnasium's space has it; both
+sides compute the control cost in the precision of what they are given."""
 
 from collections.abc import Callable, Mapping
 
@@ -30,7 +30,7 @@ Sample = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
 def _blind(sample: Sample) -> Policy:
     def act(generator: np.random.Generator, outcome: Outcome, s: Snapshot) -> np.ndarray:
-        return _single(sample(generator, (len(s["qpos"]), NUM_MOTORS)))
+        return _cast(sample(generator, (len(s["qpos"]), NUM_MOTORS)))
 
     return act
 
@@ -51,7 +51,7 @@ def _held(sample: Sample, steps: int) -> Policy:
         shape = (len(s["qpos"]), NUM_MOTORS)
         fresh, renewed = sample(generator, shape), generator.random(shape) < 1 / steps
         held[:] = [np.where(renewed, fresh, held[0]) if held else fresh]
-        return _single(held[0])
+        return _cast(held[0])
 
     return act
 
@@ -60,14 +60,13 @@ def _onto_its_back(generator: np.random.Generator, outcome: Outcome, s: Snapshot
     """Kicks with the hind leg until it lies on its back, and kicks the air there."""
     pitch = np.cos(s["qpos"][:, 2:3])
     kick = np.sign(s["qvel"][:, 2:3]) * np.array([-1, -1, -1, 1, 1, 1])
-    return _single(np.where(pitch > 0, kick, _signs(generator, kick.shape)))
+    return _cast(np.where(pitch > 0, kick, _signs(generator, kick.shape)))
 
 
 def _pumping(generator: np.random.Generator, outcome: Outcome, s: Snapshot) -> np.ndarray:
     """Every motor with its joint's motion: the greatest speeds, and hard against the limits."""
-    return _single(np.where(s["qvel"][:, FIRST_MOTOR:] >= 0, 1.0, -1.0))
+    return _cast(np.where(s["qvel"][:, FIRST_MOTOR:] >= 0, 1.0, -1.0))
 
 
-def _single(action: np.ndarray) -> np.ndarray:
-    """Numbers that float32 holds."""
-    return action.astype(np.float32).astype(np.float64)
+def _cast(action: np.ndarray) -> np.ndarray:
+    return action.astype(np.float32)

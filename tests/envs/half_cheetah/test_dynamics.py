@@ -10,6 +10,7 @@ import pytest
 
 from simlift.envs.core import Outcome
 from simlift.envs.half_cheetah import Draws, HalfCheetah, Params, State
+from simlift.envs.half_cheetah.dynamics import rewards
 from simlift.envs.half_cheetah.model import GRAVITY, TIMESTEP
 from simlift.envs.half_cheetah.observe import observe
 
@@ -130,6 +131,18 @@ def test_the_reward_is_weighted_speed_less_weighted_cost() -> None:
     assert abs(info["reward_forward"] - 3 * info["x_velocity"]) < 1e-5
     assert abs(info["reward_ctrl"] + 0.5 * 6 * 0.25) < 1e-6
     assert outcome.reward == info["reward_forward"] + info["reward_ctrl"]
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_the_cost_of_an_action_has_the_precision_of_the_action(precision: type) -> None:
+    generator = np.random.default_rng(0)
+    actions = generator.normal(size=(2000, 6)).astype(precision)
+    theirs = [-(0.1 * np.sum(np.square(action))) for action in actions]  # control_cost
+    with jax.enable_x64(True):
+        params = Params()
+        ours = jax.vmap(lambda a: rewards(jnp.zeros(()), a, 5, params)[2])(jnp.asarray(actions))
+        assert ours.dtype == np.float64
+    np.testing.assert_array_equal(ours, np.asarray(theirs, np.float64))
 
 
 def test_the_view_is_positions_then_velocities() -> None:
