@@ -135,10 +135,6 @@ class RunBranch:
         options = ("--binary", "--no-renames", "--no-ext-diff", "--no-textconv")
         return self._run("diff", *options, before, after)
 
-    def summary(self, before: str, after: str) -> str:
-        """The same in one line: how many files and lines; "" where nothing changed."""
-        return self._git("diff", "--shortstat", "--no-renames", before, after).strip()
-
     def apply(self, tree: str, patch: bytes) -> str:
         """The tree that a patch makes of one; no file is touched.
 

@@ -284,6 +284,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+@functools.cache
 def _hash(name: str) -> str:
     state = hashlib.sha256()
     for part in [name, *sorted(includes(name))]:

@@ -113,19 +113,12 @@ class Project:
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{place}: {error}") from None
         schema.check("project", table, place)
-        reference, agent = (
-            {
-                key: tuple(value) if isinstance(value, list) else value
-                for key, value in table.get(part, {}).items()
-            }
-            for part in ("reference", "agent")
-        )
         return cls(
             folder=folder,
             name=table["name"],
-            reference=Reference(**reference),
+            reference=Reference(**_tuples(table["reference"])),
             language=table.get("target", {}).get("language", "jax"),
-            agent=Agent(**agent),
+            agent=Agent(**_tuples(table.get("agent", {}))),
             budget=Budget(**table.get("budget", {})),
             fields={
                 name: Compare(
@@ -169,6 +162,11 @@ def given(part: Any, **renamed: str) -> dict[str, Any]:
         for key, value in values.items()
         if value not in ("", (), {}, 0)
     }
+
+
+def _tuples(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table whose lists are tuples, which do not change."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
 
 
 def _toml(value: Any) -> str:

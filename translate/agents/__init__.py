@@ -7,9 +7,12 @@ from .claude import Claude
 from .codex import Codex
 from .core import Agent, End, Means, Report, Task
 from .gemini import Gemini
+from .handoff import Handoff
 from .mini import Mini
 
-AGENTS: dict[str, type[Agent]] = {agent.name: agent for agent in (Claude, Codex, Gemini, Mini)}
+AGENTS: dict[str, type[Agent]] = {
+    agent.name: agent for agent in (Claude, Codex, Gemini, Mini, Handoff)
+}
 
 __all__ = ["AGENTS", "Agent", "End", "Means", "Report", "Task", "make"]
 

@@ -1,0 +1,495 @@
+"""A run: prompts go to a coder, the judge says whether what it left is right, until all of it is.
+
+Where a run stands is read off its journal before every step, so that it can be killed anywhere and
+resumed. Beside the events that decide this (see the journal) the loop tells
+
+    run_started      run, project, simlift, agent, models, budget, prices, tree, items
+    run_resumed      agent, models, budget, prices
+    agent_ended      item, attempt, ended, status, seconds, turns, words
+    run_stopped      reason
+    run_finished     outputs, certificate
+
+and says more of an attempt: what the coder began from (base), what the item did (origin), the
+tactic, the model, the folder; of a verdict its signature, score, seed, cost and commit.
+"""
+
+import dataclasses
+import importlib.metadata
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..envs.files import write_atomically
+from . import agents, feedback, runs, spending, tactics
+from . import judge as judges
+from .agents import Agent, Means, Report, Task
+from .budget import Budget, Caps
+from .commits import RunBranch
+from .journal import FROZEN, JUDGED, PASS, STARTED, Event, Journal, Step, next_step
+from .phases import Item, Rendering, load, work
+from .plan import Plan
+from .prices import PriceTable
+from .project import Project
+from .runs import RunFolder
+from .sandbox import Limits, Mode
+from .spending import Standing
+from .verdict import Finding, Verdict
+
+SCAFFOLD = "scaffold"
+COULD_NOT = ("failed", "budget")
+"""Ends of a coder that changed nothing, after which another attempt would end the same."""
+DISK = 4 << 30  # bytes of a workspace
+
+
+class Stop(Exception):
+    """The run cannot go on now; the message says why, and what to do."""
+
+
+class Judge(Protocol):
+    """As judge.judge."""
+
+    def __call__(
+        self,
+        rendering: Rendering,
+        project: Project,
+        copy: RunBranch,
+        *,
+        base: str,
+        tree: str,
+        folder: Path,
+        mode: Mode,
+    ) -> Verdict: ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run ended. reason: why it stopped, and what to do; "" where it is finished."""
+
+    folder: Path
+    finished: bool
+    reason: str
+    outputs: Sequence[str]
+    certificate: str
+    standing: Standing
+
+
+Listener = Callable[[Event, Standing], None]
+Coder = Callable[[Means], Agent]
+
+
+def translate(
+    project: Project,
+    *,
+    run: str | None = None,
+    resume: bool = False,
+    coder: Coder | None = None,
+    mode: Mode = "bubblewrap",
+    prices: PriceTable | None = None,
+    judge: Judge = judges.judge,
+    listen: Listener = lambda event, standing: None,
+    start: Callable[[RunFolder], Mapping[str, Any]] | None = None,
+) -> Outcome:
+    """Run a translation until it is finished, or cannot go on.
+
+    run: its name, by default the next number, or of those that can be resumed the newest; coder:
+    makes the agent, by default the project's; mode: of the sandboxes; listen: is told every event
+    when it is written, may raise Stop; start: what `run_started` says beside the usual.
+
+    Raises ValueError for a run that is not there or still open, an agent that cannot work here, and
+    a plan that is damaged; JournalLocked, SandboxUnavailable, GitFailed, and OSError. After each of
+    them, and after any kill, the run can be resumed.
+    """
+    name = _name(project, run, resume)
+    coder = coder or (lambda means: agents.make(project.agent.kind, means))
+    folder = RunFolder(project, name)
+    with Journal(folder.folder / runs.JOURNAL) as log:
+        loop = _Loop(folder, log, coder, mode, prices or PriceTable.shipped(), judge, listen)
+        return loop.run(start)
+
+
+def _name(project: Project, run: str | None, resume: bool) -> str:
+    known = runs.known(project)
+    left = [name for name, events in known.items() if runs.is_open(events)]
+    if resume:
+        if run is not None and run not in known:
+            there = ", ".join(known) or "none"
+            raise ValueError(f"there is no run {run!r} of {project.name}; there are: {there}")
+        if run is None and not left:
+            raise ValueError(f"{project.name} has no run that could be resumed; start one")
+        return run or left[-1]
+    if run in known:
+        raise ValueError(f"there is a run {run!r} already; resume it, or choose another name")
+    if run is None and left:
+        raise ValueError(
+            f"run {left[-1]} is not finished; resume it (--resume), or give the new one a name"
+        )
+    return run or f"{len(known) + 1:03d}"
+
+
+class _Loop:
+    def __init__(
+        self,
+        folder: RunFolder,
+        log: Journal,
+        coder: Coder,
+        mode: Mode,
+        prices: PriceTable,
+        judge: Judge,
+        listen: Listener,
+    ) -> None:
+        self.folder, self.project, self.log = folder, folder.project, log
+        self.mode, self.judge, self.listen = mode, judge, listen
+        self.coder, self.prices = coder, prices
+        budget = self.project.budget
+        self.caps = Caps(dollars=budget.usd, tokens=budget.tokens, calls=budget.calls)
+        self.budget = Budget(self.caps, spending.total(map(spending.metered, self._all_logs())))
+        self.models = (self.project.agent.model, *self.project.agent.models)
+        self.agents: dict[str, Agent] = {}
+        self.progress: float | None = None
+        self.plan: Plan | None = None
+        self.renderings: dict[str, Rendering] = {}
+
+    # -- the run
+
+    def run(self, start: Callable[[RunFolder], Mapping[str, Any]] | None) -> Outcome:
+        self.agent(self.models[0]).check()
+        try:
+            self._open(start)
+            while step := self._next():
+                match step.do:
+                    case "start":
+                        self._start(step)
+                    case "go_on":
+                        self._go_on(step)
+                    case "judge":
+                        self._judge(step)
+            return self._finish()
+        except Stop as stop:
+            self.tell("run_stopped", reason=str(stop))
+            return self._outcome(reason=str(stop))
+
+    def _open(self, start: Callable[[RunFolder], Mapping[str, Any]] | None) -> None:
+        about: dict[str, Any] = {
+            "agent": self.agent(self.models[0]).name,
+            "models": list(self.models),
+            "budget": dataclasses.asdict(self.project.budget),
+            "prices": self._priced(),
+        }
+        if self.log.events:
+            if runs.is_open(self.log.events):
+                self.tell(spending.RESUMED, **about)
+            return
+        more = start(self.folder) if start else {"tree": self.folder.fresh(), "items": None}
+        version = importlib.metadata.version("simlift")
+        self.tell(
+            "run_started",
+            run=self.folder.name,
+            project=self.project.name,
+            simlift=version,
+            **about,
+            **more,
+        )
+
+    def _priced(self) -> str:
+        """The day of the oldest price that the models are metered with; "" where none is."""
+        listed = [price for price in self.prices if price.model in self.models]
+        return min((price.read.isoformat() for price in listed if price.read), default="")
+
+    def _finish(self) -> Outcome:
+        last = self.log.events[-1]
+        if last.kind == "run_finished":
+            return self._outcome(**last.data)
+        outputs = self.folder.hand_over(runs.accepted(self.log.events))
+        certificate = self._certificate()
+        if certificate:
+            shutil.copy(self.folder.folder / certificate, self.project.folder / "certificate.json")
+            outputs.append("certificate.json")
+        self.tell("run_finished", outputs=outputs, certificate=certificate)
+        return self._outcome(outputs=outputs, certificate=certificate)
+
+    def _certificate(self) -> str:
+        """Of the last attempt that passed; "" where its phase makes none."""
+        last = self._passed()[-1]
+        found = sorted((self.folder.folder / last.data["folder"]).rglob("certificate.json"))
+        return str(found[0].relative_to(self.folder.folder)) if found else ""
+
+    def _passed(self) -> list[Event]:
+        """The verdicts that let an item pass."""
+        return [e for e in self.log.events if e.kind == JUDGED and e.data["verdict"] == PASS]
+
+    def _outcome(
+        self, reason: str = "", outputs: Sequence[str] = (), certificate: str = ""
+    ) -> Outcome:
+        return Outcome(
+            folder=self.folder.folder,
+            finished=not reason,
+            reason=reason,
+            outputs=outputs,
+            certificate=certificate,
+            standing=self.standing,
+        )
+
+    def tell(self, kind: str, **data: Any) -> Event:
+        event = self.log.append(kind, **data)
+        self.listen(event, self.standing)
+        return event
+
+    @property
+    def standing(self) -> Standing:
+        """As of now."""
+        told = map(spending.told, self._all_logs())
+        return Standing(
+            spent=spending.total([self.budget.spent, *told]),
+            caps=self.caps,
+            seconds=spending.worked(self.log.events),
+            limit=self.project.budget.wall_hours * 3600,
+            progress=self.progress,
+        )
+
+    def _allowed(self) -> Standing:
+        """Where the run stands. Raises Stop where a limit of it is met."""
+        standing = self.standing
+        if standing.met:
+            raise Stop(standing.met)
+        return standing
+
+    def _all_logs(self) -> list[Path]:
+        return list(self.folder.folder.glob("attempts/*"))
+
+    def agent(self, model: str) -> Agent:
+        """The coder with that model."""
+        if model not in self.agents:
+            means = Means(budget=self.budget, prices=self.prices, model=model, sandbox=self.mode)
+            self.agents[model] = self.coder(means)
+        return self.agents[model]
+
+    # -- what is to be done
+
+    def _next(self) -> Step | None:
+        """The next step; the judge's copy is then what its item begins from, but done.json."""
+        events = self.log.events
+        self.folder.lay_out(runs.accepted(events))
+        only = events[0].data["items"]
+        planned = only or any(event.data["item"] == "plan" for event in self._passed())
+        plan = self.folder.plan() if planned else None
+        if plan != self.plan:
+            self.plan, self.renderings = plan, {}
+        items = [one for one in work(self.project, self.plan) if not only or one.name in only]
+        self.items = {item.name: item for item in items}
+        self.inputs = {name: self._inputs(item) for name, item in self.items.items()}
+        step = next_step(events, self.inputs)
+        if self.plan is not None:
+            done = list(self.items).index(step.item) if step else len(self.items)
+            self.progress = done / len(self.items)
+        return step
+
+    def _inputs(self, item: Item) -> str:
+        self.folder.say_done(self._done(item))
+        return self._rendering(item).inputs_hash(self.folder.copy.workspace)
+
+    def _rendering(self, item: Item) -> Rendering:
+        """The item's phase, as far as no feedback matters."""
+        if item.name not in self.renderings:
+            self.renderings[item.name] = self.folder.render(item, self.plan)
+        return self.renderings[item.name]
+
+    def _done(self, item: Item) -> list[str] | None:
+        """The modules that are translated when an item begins; None before the scaffold."""
+        if self.plan is None or item.name not in self.items:
+            return None
+        whole = [one.name for one in work(self.project, self.plan)]
+        here = whole.index(item.name)
+        if here < whole.index(SCAFFOLD):
+            return None
+        swaps = {module: whole.index(f"swap_module:{module}") for module in self.plan.modules}
+        return [module for module, there in swaps.items() if there <= here]
+
+    # -- one attempt
+
+    def _start(self, step: Step) -> None:
+        item = self.items[step.item]
+        self._allowed()
+        done = tactics.rounds(self.log.events, step.item, self.inputs[step.item])
+        budget = self.project.budget
+        move = tactics.next_move(done, models=self.models, flat_rounds=budget.flat_rounds)
+        if move is None:
+            raise Stop(
+                f"{step.item}: {len(done)} attempts, and no tactic is left: {done[-1].verdict}; "
+                "mend the project (its sources, fields, plan), name further models in "
+                "agent.models, or raise budget.flat_rounds, then resume"
+            )
+        told = self._feedback(step.item, done, move)
+        rendering = self.folder.render(item, self.plan, told)
+        origin = self.folder.origin(self._done(item))
+        base = origin
+        if move.tactic == "repair":
+            base = self.folder.go_on_from(move.tree, rendering.forbid_paths)
+            logs = self._logs(step.item, done[-1].attempt)
+            feedback.hand_over(Verdict.read(logs), logs, self.folder.work.workspace)
+        else:
+            self.folder.work.restore(origin)
+        place = 1 + sum(event.kind == STARTED for event in self.log.events)
+        logs = Path("attempts", f"{place:03d}-{step.item.replace(':', '-')}-{step.attempt}")
+        write_atomically(self.folder.folder / logs / "prompt.md", rendering.prompt)
+        write_atomically(self.folder.folder / logs / "feedback.md", told)
+        agent = self.agent(move.model)
+        self.tell(
+            STARTED,
+            item=step.item,
+            attempt=step.attempt,
+            inputs=self.inputs[step.item],
+            template=rendering.template,
+            tactic=move.tactic,
+            agent=agent.name,
+            model=move.model,
+            base=base,
+            origin=origin,
+            folder=str(logs),
+        )
+        self._work(step)
+
+    def _feedback(self, item: str, done: Sequence[tactics.Round], move: tactics.Move) -> str:
+        if not done:
+            return self._first_feedback(item)
+        last = Verdict.read(self._logs(item, done[-1].attempt))
+        if move.tactic == "repair":
+            return feedback.text(last, [self._tried(one) for one in done[:-1]])
+        # A fresh beginning: what was tried, and nothing that leads back to it.
+        told = feedback.text(
+            dataclasses.replace(last, details={}), [self._tried(one) for one in done]
+        )
+        return f"{told}\n\n{tactics.SMALLER_STEPS}" if move.tactic == "smaller_steps" else told
+
+    def _tried(self, one: tactics.Round) -> feedback.Tried:
+        lines = self.folder.copy.stat(one.base, one.tree).values()
+        return feedback.Tried(
+            attempt=one.attempt,
+            files=len(lines),
+            added=sum(added for added, _ in lines),
+            removed=sum(removed for _, removed in lines),
+            line=one.verdict,
+        )
+
+    def _first_feedback(self, item: str) -> str:
+        """What the first attempt of a run of an update is told."""
+        about = self.log.events[0].data
+        return about.get("feedback", "") if about["items"] and item == about["items"][0] else ""
+
+    def _begun(self, item: str, attempt: int) -> Mapping[str, Any]:
+        """What `attempt_started` said of an attempt."""
+        return self._said(STARTED, item, attempt)[-1]
+
+    def _said(self, kind: str, item: str, attempt: int) -> list[Mapping[str, Any]]:
+        return [
+            event.data
+            for event in self.log.events
+            if event.kind == kind and (event.data["item"], event.data["attempt"]) == (item, attempt)
+        ]
+
+    def _logs(self, item: str, attempt: int) -> Path:
+        return self.folder.folder / self._begun(item, attempt)["folder"]
+
+    def _go_on(self, step: Step) -> None:
+        """With an attempt whose coder, or whose record, was interrupted."""
+        begun = self._begun(step.item, step.attempt)
+        if not self.folder.work.workspace.is_dir():
+            self.folder.work.restore(begun["base"])
+        ended = self._said("agent_ended", step.item, step.attempt)
+        if ended and ended[-1]["ended"] not in COULD_NOT:
+            self._freeze(step, ended[-1]["ended"], ended[-1]["words"])
+            return
+        self._work(step)
+
+    def _work(self, step: Step) -> None:
+        begun = self._begun(step.item, step.attempt)
+        logs = self.folder.folder / begun["folder"]
+        workspace = self.folder.work.workspace
+        phase = load(self.items[step.item].phase)
+        rendering = self._rendering(self.items[step.item])
+        paths = (workspace / name for name in rendering.forbid_paths)
+        standing = self._allowed()
+        report = self.agent(begun["model"]).work(
+            Task(
+                item=step.item,
+                attempt=step.attempt,
+                prompt=(logs / "prompt.md").read_text(encoding="utf-8"),
+                workspace=workspace,
+                readable=(*judges.programs(), *(path for path in paths if path.exists())),
+                logs=logs,
+                limits=Limits(
+                    seconds=standing.limit - standing.seconds,
+                    stall=self.project.budget.stall_minutes * 60,
+                    disk=DISK,
+                ),
+                max_turns=phase.max_turns,
+                budget_usd=phase.budget_usd,
+            )
+        )
+        self._told(step, report)
+        self._freeze(step, report.ended, report.words)
+
+    def _told(self, step: Step, report: Report) -> None:
+        said = dataclasses.asdict(report)
+        self.tell("agent_ended", item=step.item, attempt=step.attempt, **said)
+
+    def _freeze(self, step: Step, ended: str, words: str) -> None:
+        """Record what the coder left, or where that cannot be, what it began from."""
+        base = self._begun(step.item, step.attempt)["base"]
+        lost = ""
+        try:
+            tree = runs.record(self.folder.work, DISK)
+        except ValueError as error:
+            tree, lost = base, self._relative(str(error))
+        if tree == base and not lost and ended in COULD_NOT:
+            raise Stop(f"{step.item}: the coder could not work: {words}; mend that, then resume")
+        self.tell(FROZEN, item=step.item, attempt=step.attempt, tree=tree, lost=lost)
+
+    def _relative(self, words: str) -> str:
+        """Without the place where the run lies, which is nobody's business."""
+        return words.replace(f"{self.folder.folder}/", "")
+
+    def _judge(self, step: Step) -> None:
+        begun = self._begun(step.item, step.attempt)
+        logs = self.folder.folder / begun["folder"]
+        known = {(one.item, one.attempt): one for one in self.folder.work.attempts()}
+        if (step.item, step.attempt) in known:  # killed before the journal knew
+            found = Verdict.read(logs)
+        elif lost := self.log.events[-1].data.get("lost"):
+            found = Finding(line=lost, signature="lost", score=0.0).verdict(
+                secrets.randbits(judges.SEED_BITS), 0.0
+            )
+            found.write(logs)
+        else:
+            found = self.judge(
+                self._rendering(self.items[step.item]),
+                self.project,
+                self.folder.copy,
+                base=begun["origin"],
+                tree=step.tree,
+                folder=logs,
+                mode=self.mode,
+            )
+        spent = spending.total([spending.metered(logs), spending.told(logs)])
+        commit = self.folder.work.commit(
+            step.tree,
+            item=step.item,
+            attempt=step.attempt,
+            cost_usd=spent.dollars,
+            verdict=found.line,
+        )
+        self.tell(
+            JUDGED,
+            item=step.item,
+            attempt=step.attempt,
+            verdict=found.line,
+            signature=found.signature,
+            score=found.score,
+            seed=found.seed,
+            seconds=found.seconds,
+            cost_usd=spent.dollars,
+            tokens=spent.tokens,
+            commit=commit,
+            folder=begun["folder"],
+        )
