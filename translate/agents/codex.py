@@ -36,7 +36,6 @@ class Codex(CommandLineAgent):
             *("exec", "--json", "--skip-git-repo-check", "--ephemeral", "--ignore-user-config"),
             "--dangerously-bypass-approvals-and-sandbox",  # it is in ours
             *("-c", "analytics.enabled=false", "-c", "features.plugins=false"),  # both ask around
-            *("-c", "project_doc_max_bytes=0"),  # a reference's notes for agents are not for it
             *("-m", self.means.model, "-c", "model_provider=simlift"),
             *("-c", f"model_providers.simlift={{{inline}}}"),
             "-",

@@ -35,8 +35,6 @@ class Gemini(CommandLineAgent):
             "security": {"auth": {"selectedType": "gemini-api-key"}},
             "model": {"maxSessionTurns": task.max_turns},
             "general": {"enableAutoUpdate": False, "maxAttempts": self.retries + 1},
-            # What a reference's authors tell agents is not for this one.
-            "context": {"fileName": ".no-such-file"},
             "privacy": {"usageStatisticsEnabled": False},
         }
         return {".gemini/settings.json": json.dumps(settings)}
@@ -47,9 +45,11 @@ class Gemini(CommandLineAgent):
             match event.get("type"):
                 case "message" if event.get("role") == "assistant":
                     said = str(event.get("content", ""))
-                    words = words + said if event.get("delta") else said
+                    words, failed = words + said if event.get("delta") else said, ""
                 case "tool_use":
-                    words = ""
+                    words = failed = ""
+                case "error":  # such as that it went round in a loop, which then is a "success"
+                    failed = one_line(event.get("message"))
                 case "result" if event.get("status") != "success":
                     failed = one_line((event.get("error") or {}).get("message"))
         return Told(words=words, failed=failed, out_of_turns=ended.status == OUT_OF_TURNS)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..sandbox import Ended
 from .command_line import CommandLineAgent, Place, Told, one_line
@@ -60,10 +61,20 @@ class Mini(CommandLineAgent):
             return Told(failed="" if ended.stopped else "it ended without a trajectory")
         trajectory = json.loads(path.read_bytes())
         status, messages = trajectory["info"]["exit_status"], trajectory["messages"]
-        words = [one["content"] for one in messages if one["role"] == "assistant"]
-        last = str(words[-1] or "") if words else ""
+        words = [said for message in messages if (said := _said(message))]
+        last = words[-1] if words else ""
         if status == OUT_OF_TURNS:
             return Told(words=last, out_of_turns=True)
         if status != ENDED_WELL:
-            return Told(failed=one_line(f"{status}: {messages[-1]['content']}; it said: {last}"))
-        return Told(words=last)
+            return Told(failed=one_line(f"{messages[-1]['content']}; it said: {last}"))
+        return Told(words=str(trajectory["info"]["submission"]).strip() or last)
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """The model's words in a message; an answer without a command is kept in the one about that."""
+    if message["role"] == "assistant":
+        return str(message["content"] or "")
+    response = message.get("extra", {}).get("response")
+    if not isinstance(response, dict):
+        return ""
+    return str(response["choices"][0]["message"]["content"] or "")
