@@ -13,17 +13,30 @@ import tyro
 
 from ..references.core import ReferenceUnavailable
 from ..train import TrainingError
+from ..translate.commits import GitFailed
+from ..translate.journal import JournalLocked
+from ..translate.sandbox import SandboxUnavailable
 from .bench import Bench
 from .environments import List
 from .prove import Prove
 from .screen import CANNOT, FAILS, HOLDS, INTERRUPTED, Screen
 from .train import Train
 from .transfer import Transfer
+from .translate import COMMANDS as TRANSLATE
 from .verify import Certificate, Replay, Verify
 
-__all__ = ["CANNOT", "COMMANDS", "FAILS", "HOLDS", "INTERRUPTED", "main"]
+__all__ = ["CANNOT", "COMMANDS", "FAILS", "HOLDS", "INTERRUPTED", "main", "parse"]
 
-EXPECTED = (ReferenceUnavailable, TrainingError, ValueError, OSError, ImportError)
+EXPECTED = (
+    ReferenceUnavailable,
+    TrainingError,
+    GitFailed,
+    JournalLocked,
+    SandboxUnavailable,
+    ValueError,
+    OSError,
+    ImportError,
+)
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "list": List,
@@ -34,25 +47,39 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "transfer": Transfer,
     "prove": Prove,
     "certificate": Certificate,
+    "translate": TRANSLATE["run"],
 }
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"translate": TRANSLATE}
+"""Commands of which some words after them are commands of their own."""
+
+
+def parse(words: Sequence[str]) -> Any:
+    """The command that these words are. Raises ValueError for one that a group does not have, and
+    SystemExit, having said what is wrong, for the rest."""
+    commands, prog = COMMANDS, "simlift"
+    group, name = [*words, "", ""][:2]
+    if group in GROUPS and name in GROUPS[group]:
+        commands, prog, words = GROUPS[group], f"simlift {group}", words[1:]
+    elif group in GROUPS and name and not name.startswith("-"):
+        raise ValueError(f"{group} has no command {name!r}; it has {', '.join(GROUPS[group])}")
+    return tyro.extras.subcommand_cli_from_dict(
+        commands,
+        args=words,
+        prog=prog,
+        description="Slow simulators lifted onto the accelerator, and proved to be the same.",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    command = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
-        args=arguments,
-        prog="simlift",
-        description="Slow simulators lifted onto the accelerator, and proved to be the same.",
-    )
-    screen = Screen(command.json)
     try:
-        return command.run(screen)
+        command = parse(sys.argv[1:] if arguments is None else arguments)
+        return command.run(Screen(command.json))
     except EXPECTED as error:
         if os.environ.get("SIMLIFT_DEBUG"):
             traceback.print_exc()
-        why = error.strerror if isinstance(error, OSError) and not error.filename else str(error)
-        sys.stderr.write(f"simlift: {' '.join(str(why).split())}\n")
+        told = error.strerror if isinstance(error, OSError) and not error.filename else None
+        sys.stderr.write(f"simlift: {' '.join((told or str(error)).split())}\n")
         return CANNOT
     except KeyboardInterrupt:
         sys.stderr.write("simlift: interrupted\n")

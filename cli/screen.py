@@ -38,6 +38,7 @@ class Screen:
             rich.progress.TimeElapsedColumn(),
             console=self.console,
             transient=True,
+            disable=not self.console.is_terminal,
         ) as bar:
             task = bar.add_task("", total=1.0)
             yield lambda what, done: bar.update(task, description=what, completed=done)

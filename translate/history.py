@@ -45,7 +45,6 @@ class Attempt:
     folder: str = ""
     base: str = ""
     tree: str = ""
-    commit: str = ""
     ended: str = ""
     words: str = ""
     verdict: str = ""
@@ -147,18 +146,6 @@ class History:
         return self.cost_usd * len(self.items) / len(self.done)
 
     @property
-    def money(self) -> str:
-        """spent / cap / projected."""
-        cap, projected = self.cap_usd, self.projected_usd
-        return " / ".join(
-            [
-                f"spent ${self.cost_usd:.2f}",
-                "cap " + ("not known" if cap is None else f"${cap:.2f}"),
-                "projected " + ("not known yet" if projected is None else f"${projected:.2f}"),
-            ]
-        )
-
-    @property
     def standing(self) -> str:
         """Where the run stands and what comes next, in a line."""
         if self.end is not None and self.end.kind == RUN_FINISHED:
@@ -198,13 +185,13 @@ class History:
         return path.read_text(encoding="utf-8", errors="backslashreplace")
 
     def patch(self, attempt: Attempt) -> str | None:
-        """What the attempt changed; None before it is frozen, and where that was not kept."""
+        """What the coder changed; None before it is frozen, and where that was not kept."""
         kept = self.folder / PATCHES / f"{Path(attempt.folder).name}.patch"
         if kept.is_file():
             return kept.read_bytes().decode(errors="surrogateescape")
-        if not attempt.commit or not (self.folder / GIT / "HEAD").is_file():
+        if not (attempt.base and attempt.tree and (self.folder / GIT / "HEAD").is_file()):
             return None
-        return self._branch.patch(attempt.commit)
+        return self._branch.changes(attempt.base, attempt.tree).decode(errors="surrogateescape")
 
     @functools.cached_property
     def _branch(self) -> RunBranch:
@@ -226,7 +213,7 @@ def _attempts(events: Iterable[Event]) -> list[Attempt]:
         attempt = known[key]
         told = {
             name: data[name]
-            for name in ("tactic", "agent", "model", "folder", "base", "tree", "commit", "ended",
+            for name in ("tactic", "agent", "model", "folder", "base", "tree", "ended",
                          "words", "verdict", "score", "cost_usd", "tokens")
             if data.get(name) is not None
         }  # fmt: skip

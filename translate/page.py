@@ -100,9 +100,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "thousands": lambda number: f"{number:,}",
-        "duration": duration,
-        "harmless": harmless,
-    }
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.filters["duration"] = duration
+    environment.filters["harmless"] = harmless
     return environment.get_template("run.html.j2")

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from . import history, journal
+from . import history, journal, spending
 from .history import Attempt, History
 from .journal import Event
 
@@ -59,6 +59,16 @@ def people(about: Mapping[str, Any]) -> str:
     return " with ".join(filter(None, [str(about.get("agent", "")), models]))
 
 
+def money(spent: float, cap: float | None, projected: float | None) -> str:
+    """spent / cap / projected, in dollars; None where nobody knows."""
+    words = (
+        f"spent ${spent:.2f}",
+        f"cap ${cap:.2f}" if cap is not None else "cap not known",
+        f"projected ${projected:.2f}" if projected is not None else "projected not known yet",
+    )
+    return " / ".join(words)
+
+
 # -- while it happens
 
 
@@ -69,6 +79,8 @@ def line(event: Event) -> Text | None:
         case history.RUN_STARTED:
             words = f"{data.get('project')}, run {data.get('run')}: {people(data)}"
             said = Text(harmless(words), "bold")
+        case spending.RESUMED:
+            said = Text(harmless(f"resumed: {people(data)}"), "bold")
         case journal.STARTED:
             tactic = str(data.get("tactic", ""))
             said = _about(data, f"{TACTICS.get(tactic, tactic)}; the coder is at work")
@@ -139,9 +151,10 @@ def story(run: History) -> RenderableType:
         )
     items = f"{len(run.done)} of {len(run.items)} known items done"
     sums = f"{items} in {len(run.attempts)} attempts, {duration(run.seconds)}"
+    spent = money(run.cost_usd, run.cap_usd, run.projected_usd)
     return Group(
         table,
-        Text(f"{sums}; {run.money}; {run.tokens:,} tokens"),
+        Text(f"{sums}; {spent}; {run.tokens:,} tokens"),
         Text(harmless(run.standing)),
     )
 

@@ -47,7 +47,8 @@ class Run:
         folder = f"attempts/{self.count:03}-{item.replace(':', '-')}-{number}"
         here = {"item": item, "attempt": number}
         who = {"tactic": tactic, "agent": "codex", "model": "small-model", "folder": folder}
-        self.journal.append("attempt_started", **here, inputs="i", template="t", base="", **who)
+        base = self.branch.freeze()
+        self.journal.append("attempt_started", **here, inputs="i", template="t", base=base, **who)
         (self.folder / folder).mkdir(parents=True)
         (self.folder / folder / "prompt.md").write_text(f"Do {item}, try {number}.\n")
         if number > 1:
