@@ -63,7 +63,7 @@ def hand_over(verdict: Verdict, folder: Path, workspace: Path) -> None:
 def _found(details: Mapping[str, Any]) -> Iterator[str]:
     """What there is to say beyond the verdict's line."""
     if "lines" in details:
-        yield from (f"- {line}" for line in details["lines"][:OUTPUT])
+        yield from (f"- {line}" for line in details["lines"][1:OUTPUT])  # the first is the verdict
         return
     if "levels" in details:
         yield from _verification(details)

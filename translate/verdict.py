@@ -197,7 +197,7 @@ def _check_sound(details: Mapping[str, Any]) -> None:
 def _accounted(row: Mapping[str, Any], survivors: Sequence[str]) -> bool:
     """Whether a row is that of the mutants, and each open one is among the survivors."""
     return row["level"] == "mutants" and all(
-        any(what.startswith(name) for name in survivors) for what in row["what"]
+        any(what.startswith(f"{name}: ") for name in survivors) for what in row["what"]
     )
 
 

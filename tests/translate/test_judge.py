@@ -170,7 +170,7 @@ def test_files_that_are_not_as_they_have_to_be_fail(
     found = Attempt(tmp_path, item, files).judged()
     assert not found.passed and found.signature == signature and found.score == 0
     assert re.search(line, found.line)
-    assert found.line in text(found)
+    assert text(found).splitlines() == [f"Verdict: {found.line}"]
 
 
 def test_a_link_fails(tmp_path: Path) -> None:
@@ -367,7 +367,10 @@ def test_an_exit_code_alone_never_decides(
     assert again(wrong, tmp_path, **changes).signature == "result.json"
 
 
-@pytest.mark.parametrize(("what", "line"), [("move:9 + to -: open", ""), ("move:1 x: open", "mut")])
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [("move:9 + to -: open", ""), ("move:1 x: open", "mut"), ("move:9 + to -1: open", "mut")],
+)
 def test_open_mutants_are_let_pass_if_they_are_listed(
     wrong: tuple[Attempt, Verdict], tmp_path: Path, what: str, line: str
 ) -> None:
