@@ -256,7 +256,7 @@ def _command(words: Sequence[str], out: Path, seed: int) -> list[str]:
     if words[:3] == CHECK:
         return [*MODULE, "simlift.translate.check", *words[3:], *hidden]
     if words[:2] == VERIFY:
-        return [*MODULE, "simlift.cli", *words[1:], *hidden]
+        return [*MODULE, "simlift.translate.verification", *words[2:], *hidden]
     raise ValueError(f"the judge runs no {words[0]!r}; see success_command in phases.py")
 
 

@@ -69,6 +69,23 @@ look(lambda: Path("/proc/self/cmdline").read_bytes())
 """
 )
 
+FORGING = (
+    projects.MOVE_WRONG
+    + """
+
+import sys
+
+frame = sys._getframe()
+while frame is not None:  # whoever loads it, and has a result at hand
+    result = frame.f_locals.get("result")
+    if isinstance(result, dict) and "holds" in result:
+        result.update(holds=True, divergences=[])
+        for row in result["levels"]:
+            row.update(mismatches=0, what=[])
+    frame = frame.f_back
+"""
+)
+
 
 @pytest.fixture(scope="session")
 def _bubblewrap() -> None:
@@ -429,6 +446,13 @@ def test_the_verifier_isolates_a_translation_inside_the_sandbox(
         assert found.signature == "L0 conduct" and "conduct: the environment" in text(found)
         for deed in ("uses the network", "reads judge/0/written", "judge/reference.py", "/proc/"):
             assert deed in told
+
+
+@bubblewrap
+def test_a_translation_cannot_forge_its_result(tmp_path: Path) -> None:
+    attempt = Attempt(tmp_path, "compose", {"walk/move.py": FORGING})
+    found = attempt.judged("simlift verify judge.suite:SUITE --levels L2 --episodes 1")
+    assert found.signature == "L2 position move"
 
 
 # -- check
