@@ -24,16 +24,16 @@ from typing import Any, Protocol
 from ..envs.files import write_atomically
 from . import agents, feedback, runs, spending, tactics
 from . import judge as judges
-from .agents import Agent, Means, Report, Task
-from .budget import Budget, Caps
+from .agents import Report, Task
+from .books import Books, Coder, Listener, Stop
 from .commits import RunBranch
-from .journal import FROZEN, JUDGED, PASS, STARTED, Event, Journal, Step, next_step
+from .journal import FROZEN, JUDGED, STARTED, Journal, Step, next_step
 from .phases import Item, Rendering, load, work
 from .plan import Plan
 from .prices import PriceTable
 from .project import Project
 from .runs import RunFolder
-from .sandbox import Limits, Mode
+from .sandbox import Limits, Mode, probe
 from .spending import Standing
 from .verdict import Finding, Verdict
 
@@ -43,8 +43,17 @@ COULD_NOT = ("failed", "budget")
 DISK = 4 << 30  # bytes of a workspace
 
 
-class Stop(Exception):
-    """The run cannot go on now; the message says why, and what to do."""
+class Choose(Protocol):
+    """As tactics.next_move."""
+
+    def __call__(
+        self,
+        item: str,
+        done: Sequence[tactics.Round],
+        *,
+        models: Sequence[str],
+        flat_rounds: int,
+    ) -> tactics.Move | None: ...
 
 
 class Judge(Protocol):
@@ -75,8 +84,7 @@ class Outcome:
     standing: Standing
 
 
-Listener = Callable[[Event, Standing], None]
-Coder = Callable[[Means], Agent]
+Start = Callable[[RunFolder], Mapping[str, Any]]
 
 
 def translate(
@@ -89,13 +97,15 @@ def translate(
     prices: PriceTable | None = None,
     judge: Judge = judges.judge,
     listen: Listener = lambda event, standing: None,
-    start: Callable[[RunFolder], Mapping[str, Any]] | None = None,
+    start: Start | None = None,
+    choose: Choose = tactics.next_move,
 ) -> Outcome:
     """Run a translation until it is finished, or cannot go on.
 
     run: its name, by default the next number, or of those that can be resumed the newest; coder:
     makes the agent, by default the project's; mode: of the sandboxes; listen: is told every event
-    when it is written, may raise Stop; start: what `run_started` says beside the usual.
+    when it is written, may raise Stop; start: what `run_started` says beside the usual; choose:
+    the next move at an item.
 
     Raises ValueError for a run that is not there or still open, an agent that cannot work here, and
     a plan that is damaged; JournalLocked, SandboxUnavailable, GitFailed, and OSError. After each of
@@ -105,8 +115,9 @@ def translate(
     coder = coder or (lambda means: agents.make(project.agent.kind, means))
     folder = RunFolder(project, name)
     with Journal(folder.folder / runs.JOURNAL) as log:
-        loop = _Loop(folder, log, coder, mode, prices or PriceTable.shipped(), judge, listen)
-        return loop.run(start)
+        table = prices or PriceTable.shipped()
+        books = Books(folder, log, coder=coder, mode=mode, prices=table, listen=listen)
+        return _Loop(books, folder, judge, choose, mode).run(start)
 
 
 def _name(project: Project, run: str | None, resume: bool) -> str:
@@ -130,31 +141,20 @@ def _name(project: Project, run: str | None, resume: bool) -> str:
 
 class _Loop:
     def __init__(
-        self,
-        folder: RunFolder,
-        log: Journal,
-        coder: Coder,
-        mode: Mode,
-        prices: PriceTable,
-        judge: Judge,
-        listen: Listener,
+        self, books: Books, folder: RunFolder, judge: Judge, choose: Choose, mode: Mode
     ) -> None:
-        self.folder, self.project, self.log = folder, folder.project, log
-        self.mode, self.judge, self.listen = mode, judge, listen
-        self.coder, self.prices = coder, prices
-        budget = self.project.budget
-        self.caps = Caps(dollars=budget.usd, tokens=budget.tokens, calls=budget.calls)
-        self.budget = Budget(self.caps, spending.total(map(spending.metered, self._all_logs())))
-        self.models = (self.project.agent.model, *self.project.agent.models)
-        self.agents: dict[str, Agent] = {}
-        self.progress: float | None = None
+        self.books, self.folder, self.project = books, folder, folder.project
+        self.judge, self.choose, self.mode = judge, choose, mode
+        self.tell = books.tell
         self.plan: Plan | None = None
         self.renderings: dict[str, Rendering] = {}
 
     # -- the run
 
-    def run(self, start: Callable[[RunFolder], Mapping[str, Any]] | None) -> Outcome:
-        self.agent(self.models[0]).check()
+    def run(self, start: Start | None) -> Outcome:
+        if self.mode == "bubblewrap":
+            probe()
+        self.books.agent(self.books.models[0]).check()
         try:
             self._open(start)
             while step := self._next():
@@ -170,38 +170,27 @@ class _Loop:
             self.tell("run_stopped", reason=str(stop))
             return self._outcome(reason=str(stop))
 
-    def _open(self, start: Callable[[RunFolder], Mapping[str, Any]] | None) -> None:
-        about: dict[str, Any] = {
-            "agent": self.agent(self.models[0]).name,
-            "models": list(self.models),
-            "budget": dataclasses.asdict(self.project.budget),
-            "prices": self._priced(),
-        }
-        if self.log.events:
-            if runs.is_open(self.log.events):
-                self.tell(spending.RESUMED, **about)
+    def _open(self, start: Start | None) -> None:
+        terms = self.books.terms()
+        if self.books.log.events:
+            if runs.is_open(self.books.log.events):
+                self.tell(spending.RESUMED, **terms)
             return
         more = start(self.folder) if start else {"tree": self.folder.fresh(), "items": None}
-        version = importlib.metadata.version("simlift")
         self.tell(
             "run_started",
             run=self.folder.name,
             project=self.project.name,
-            simlift=version,
-            **about,
+            simlift=importlib.metadata.version("simlift"),
+            **terms,
             **more,
         )
 
-    def _priced(self) -> str:
-        """The day of the oldest price that the models are metered with; "" where none is."""
-        listed = [price for price in self.prices if price.model in self.models]
-        return min((price.read.isoformat() for price in listed if price.read), default="")
-
     def _finish(self) -> Outcome:
-        last = self.log.events[-1]
+        last = self.books.log.events[-1]
         if last.kind == "run_finished":
             return self._outcome(**last.data)
-        outputs = self.folder.hand_over(runs.accepted(self.log.events))
+        outputs = self.folder.hand_over(runs.accepted(self.books.log.events))
         certificate = self._certificate()
         if certificate:
             shutil.copy(self.folder.folder / certificate, self.project.folder / "certificate.json")
@@ -211,13 +200,9 @@ class _Loop:
 
     def _certificate(self) -> str:
         """Of the last attempt that passed; "" where its phase makes none."""
-        last = self._passed()[-1]
+        last = self.books.passed[-1]
         found = sorted((self.folder.folder / last.data["folder"]).rglob("certificate.json"))
         return str(found[0].relative_to(self.folder.folder)) if found else ""
-
-    def _passed(self) -> list[Event]:
-        """The verdicts that let an item pass."""
-        return [e for e in self.log.events if e.kind == JUDGED and e.data["verdict"] == PASS]
 
     def _outcome(
         self, reason: str = "", outputs: Sequence[str] = (), certificate: str = ""
@@ -228,51 +213,17 @@ class _Loop:
             reason=reason,
             outputs=outputs,
             certificate=certificate,
-            standing=self.standing,
+            standing=self.books.standing,
         )
-
-    def tell(self, kind: str, **data: Any) -> Event:
-        event = self.log.append(kind, **data)
-        self.listen(event, self.standing)
-        return event
-
-    @property
-    def standing(self) -> Standing:
-        """As of now."""
-        told = map(spending.told, self._all_logs())
-        return Standing(
-            spent=spending.total([self.budget.spent, *told]),
-            caps=self.caps,
-            seconds=spending.worked(self.log.events),
-            limit=self.project.budget.wall_hours * 3600,
-            progress=self.progress,
-        )
-
-    def _allowed(self) -> Standing:
-        """Where the run stands. Raises Stop where a limit of it is met."""
-        standing = self.standing
-        if standing.met:
-            raise Stop(standing.met)
-        return standing
-
-    def _all_logs(self) -> list[Path]:
-        return list(self.folder.folder.glob("attempts/*"))
-
-    def agent(self, model: str) -> Agent:
-        """The coder with that model."""
-        if model not in self.agents:
-            means = Means(budget=self.budget, prices=self.prices, model=model, sandbox=self.mode)
-            self.agents[model] = self.coder(means)
-        return self.agents[model]
 
     # -- what is to be done
 
     def _next(self) -> Step | None:
         """The next step; the judge's copy is then what its item begins from, but done.json."""
-        events = self.log.events
+        events = self.books.log.events
         self.folder.lay_out(runs.accepted(events))
         only = events[0].data["items"]
-        planned = only or any(event.data["item"] == "plan" for event in self._passed())
+        planned = only or any(event.data["item"] == "plan" for event in self.books.passed)
         plan = self.folder.plan() if planned else None
         if plan != self.plan:
             self.plan, self.renderings = plan, {}
@@ -282,7 +233,7 @@ class _Loop:
         step = next_step(events, self.inputs)
         if self.plan is not None:
             done = list(self.items).index(step.item) if step else len(self.items)
-            self.progress = done / len(self.items)
+            self.books.progress = done / len(self.items)
         return step
 
     def _inputs(self, item: Item) -> str:
@@ -310,10 +261,12 @@ class _Loop:
 
     def _start(self, step: Step) -> None:
         item = self.items[step.item]
-        self._allowed()
-        done = tactics.rounds(self.log.events, step.item, self.inputs[step.item])
+        self.books.allowed()
+        done = tactics.rounds(self.books.log.events, step.item, self.inputs[step.item])
         budget = self.project.budget
-        move = tactics.next_move(done, models=self.models, flat_rounds=budget.flat_rounds)
+        move = self.choose(
+            step.item, done, models=self.books.models, flat_rounds=budget.flat_rounds
+        )
         if move is None:
             raise Stop(
                 f"{step.item}: {len(done)} attempts, and no tactic is left: {done[-1].verdict}; "
@@ -326,15 +279,15 @@ class _Loop:
         base = origin
         if move.tactic == "repair":
             base = self.folder.go_on_from(move.tree, rendering.forbid_paths)
-            logs = self._logs(step.item, done[-1].attempt)
+            logs = self.books.logs(step.item, done[-1].attempt)
             feedback.hand_over(Verdict.read(logs), logs, self.folder.work.workspace)
         else:
             self.folder.work.restore(origin)
-        place = 1 + sum(event.kind == STARTED for event in self.log.events)
+        place = 1 + sum(event.kind == STARTED for event in self.books.log.events)
         logs = Path("attempts", f"{place:03d}-{step.item.replace(':', '-')}-{step.attempt}")
         write_atomically(self.folder.folder / logs / "prompt.md", rendering.prompt)
         write_atomically(self.folder.folder / logs / "feedback.md", told)
-        agent = self.agent(move.model)
+        agent = self.books.agent(move.model)
         self.tell(
             STARTED,
             item=step.item,
@@ -353,7 +306,7 @@ class _Loop:
     def _feedback(self, item: str, done: Sequence[tactics.Round], move: tactics.Move) -> str:
         if not done:
             return self._first_feedback(item)
-        last = Verdict.read(self._logs(item, done[-1].attempt))
+        last = Verdict.read(self.books.logs(item, done[-1].attempt))
         if move.tactic == "repair":
             return feedback.text(last, [self._tried(one) for one in done[:-1]])
         # A fresh beginning: what was tried, and nothing that leads back to it.
@@ -374,43 +327,29 @@ class _Loop:
 
     def _first_feedback(self, item: str) -> str:
         """What the first attempt of a run of an update is told."""
-        about = self.log.events[0].data
+        about = self.books.log.events[0].data
         return about.get("feedback", "") if about["items"] and item == about["items"][0] else ""
-
-    def _begun(self, item: str, attempt: int) -> Mapping[str, Any]:
-        """What `attempt_started` said of an attempt."""
-        return self._said(STARTED, item, attempt)[-1]
-
-    def _said(self, kind: str, item: str, attempt: int) -> list[Mapping[str, Any]]:
-        return [
-            event.data
-            for event in self.log.events
-            if event.kind == kind and (event.data["item"], event.data["attempt"]) == (item, attempt)
-        ]
-
-    def _logs(self, item: str, attempt: int) -> Path:
-        return self.folder.folder / self._begun(item, attempt)["folder"]
 
     def _go_on(self, step: Step) -> None:
         """With an attempt whose coder, or whose record, was interrupted."""
-        begun = self._begun(step.item, step.attempt)
+        begun = self.books.begun(step.item, step.attempt)
         if not self.folder.work.workspace.is_dir():
             self.folder.work.restore(begun["base"])
-        ended = self._said("agent_ended", step.item, step.attempt)
+        ended = self.books.said("agent_ended", step.item, step.attempt)
         if ended and ended[-1]["ended"] not in COULD_NOT:
             self._freeze(step, ended[-1]["ended"], ended[-1]["words"])
             return
         self._work(step)
 
     def _work(self, step: Step) -> None:
-        begun = self._begun(step.item, step.attempt)
+        begun = self.books.begun(step.item, step.attempt)
         logs = self.folder.folder / begun["folder"]
         workspace = self.folder.work.workspace
         phase = load(self.items[step.item].phase)
         rendering = self._rendering(self.items[step.item])
         paths = (workspace / name for name in rendering.forbid_paths)
-        standing = self._allowed()
-        report = self.agent(begun["model"]).work(
+        standing = self.books.allowed()
+        report = self.books.agent(begun["model"]).work(
             Task(
                 item=step.item,
                 attempt=step.attempt,
@@ -436,7 +375,7 @@ class _Loop:
 
     def _freeze(self, step: Step, ended: str, words: str) -> None:
         """Record what the coder left, or where that cannot be, what it began from."""
-        base = self._begun(step.item, step.attempt)["base"]
+        base = self.books.begun(step.item, step.attempt)["base"]
         lost = ""
         try:
             tree = runs.record(self.folder.work, DISK)
@@ -451,12 +390,12 @@ class _Loop:
         return words.replace(f"{self.folder.folder}/", "")
 
     def _judge(self, step: Step) -> None:
-        begun = self._begun(step.item, step.attempt)
+        begun = self.books.begun(step.item, step.attempt)
         logs = self.folder.folder / begun["folder"]
         known = {(one.item, one.attempt): one for one in self.folder.work.attempts()}
         if (step.item, step.attempt) in known:  # killed before the journal knew
             found = Verdict.read(logs)
-        elif lost := self.log.events[-1].data.get("lost"):
+        elif lost := self.books.log.events[-1].data.get("lost"):
             found = Finding(line=lost, signature="lost", score=0.0).verdict(
                 secrets.randbits(judges.SEED_BITS), 0.0
             )

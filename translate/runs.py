@@ -129,7 +129,8 @@ def known(project: Project) -> dict[str, Sequence[Event]]:
 
 def is_open(events: Sequence[Event]) -> bool:
     """Whether a run has work left."""
-    return all(event.kind != "run_finished" for event in events)
+    ends = [event.kind for event in events if event.kind in ("run_finished", journal.STARTED)]
+    return ends[-1:] != ["run_finished"]
 
 
 def accepted(events: Iterable[Event]) -> str:

@@ -12,6 +12,7 @@ from .journal import JUDGED, STARTED, Event
 
 Tactic = Literal["first", "repair", "start_over", "next_model", "smaller_steps"]
 
+NOISE = 0.01  # by which scores of the same work differ, as the judge's seeds do
 SMALLER_STEPS = """\
 Several attempts as a whole brought nothing, so take smaller steps this time: split the work into
 functions of a few lines each, in the order of the sources; write one, test it by itself with values
@@ -68,8 +69,10 @@ def rounds(events: Iterable[Event], item: str, inputs: str) -> list[Round]:
     return found
 
 
-def next_move(done: Sequence[Round], *, models: Sequence[str], flat_rounds: int) -> Move | None:
-    """What is tried after these rounds, none of which passed; None where nothing is left.
+def next_move(
+    item: str, done: Sequence[Round], *, models: Sequence[str], flat_rounds: int
+) -> Move | None:
+    """What is tried at an item after these rounds, none of which passed; None: nothing is left.
 
     models: of the project, the first one first.
     """
@@ -96,7 +99,7 @@ def _flat(done: Sequence[Round]) -> int:
     for one in done:
         if one.tactic != "repair":
             best, flat = 0.0, 0
-        if one.score > best:
+        if one.score > best + NOISE:
             best, flat = one.score, 0
         else:
             flat += 1

@@ -13,7 +13,7 @@ def play(scores: Sequence[float], models: Sequence[str] = ("one",), flat: int = 
     done: list[Round] = []
     moves = []
     for number, score in enumerate(scores, 1):
-        move = next_move(done, models=models, flat_rounds=flat)
+        move = next_move("plan", done, models=models, flat_rounds=flat)
         if move is None:
             break
         moves.append(move)
@@ -79,8 +79,8 @@ def test_a_model_named_after_all_was_tried_gets_its_turn() -> None:
         Round(attempt=n, tactic=t, model="one", base="", tree="", verdict="no", score=0.0)
         for n, t in enumerate(("first", "start_over", "smaller_steps"), 1)
     ]
-    assert next_move(stuck, models=("one",), flat_rounds=1) is None
-    after = next_move(stuck, models=("one", "two"), flat_rounds=1)
+    assert next_move("plan", stuck, models=("one",), flat_rounds=1) is None
+    after = next_move("plan", stuck, models=("one", "two"), flat_rounds=1)
     assert after == Move(tactic="next_model", model="two")
 
 
