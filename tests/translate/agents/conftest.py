@@ -22,7 +22,7 @@ from .coder import Coder
 
 OFFLINE = re.compile(
     r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|Failed to establish a new connection"
-    r"|Name or service not known|name resolution|ConnectTimeout"
+    r"|Name or service not known|name resolution|ConnectTimeout|from versions: none"
 )
 PATIENCE = 500  # seconds
 

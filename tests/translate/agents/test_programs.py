@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from simlift.translate import cassette
-from simlift.translate.agents import AGENTS, Means, Report, Task, make
+from simlift.translate.agents import AGENTS, Agent, Means, Report, Task, make
 from simlift.translate.agents.command_line import CASSETTE, CommandLineAgent
 from simlift.translate.budget import Budget, Caps, Spent
 from simlift.translate.prices import PriceTable
@@ -58,6 +58,13 @@ class Place:
             path.write_text(content)
 
     @property
+    def agent(self) -> Agent:
+        return make(
+            self.kind,
+            Means(model=MODEL, budget=self.budget, prices=PRICES, sandbox=self.mode),
+        )
+
+    @property
     def work(self) -> Path:
         return self.root / "work"
 
@@ -68,10 +75,7 @@ class Place:
     def play(self, *script: Step, budget_usd: float = 10.0, max_turns: int = 20) -> Report:
         """Let the agent work while the model follows a script."""
         self.coder.script = list(script)
-        means = Means(model=MODEL, budget=self.budget, prices=PRICES, sandbox=self.mode)
-        agent = make(self.kind, means)
-        agent.check()
-        return agent.work(
+        return self.agent.work(
             Task(
                 item="translate_module:ball",
                 attempt=1,
@@ -126,6 +130,11 @@ def place(
 def charged(calls: int) -> Spent:
     """For so many answers that told what they used."""
     return Spent(dollars=pytest.approx(calls * 120e-6), tokens=calls * 120, calls=calls)
+
+
+def test_it_is_the_version_that_is_tested(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    place.agent.check()
+    assert caplog.text == ""  # of another version it would tell
 
 
 # -- patches: the report knows nothing of their worth
