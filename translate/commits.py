@@ -6,11 +6,12 @@ git's plumbing alone: no checkout of the user's, no index, hook or setting of th
 """
 
 import dataclasses
+import hashlib
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..envs.files import write_atomically
@@ -144,6 +145,18 @@ class RunBranch:
         if patch:
             self._run("apply", "--cached", "--whitespace=nowarn", "-", given=patch)
         return self._git("write-tree").strip()
+
+    def digest(self, tree: str, *, without: Sequence[str] = ()) -> str:
+        """Of a tree without some files at its top, the same in every repository."""
+        told = self._git("ls-tree", "-r", "-z", tree)
+        lines = [line for line in told.split("\0") if line.partition("\t")[2] not in without]
+        return hashlib.sha256("\0".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+    def files(self, tree: str, folder: Path) -> None:
+        """Write a tree into an empty folder. Raises GitFailed, and OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._git("read-tree", tree)
+        self._git("checkout-index", "--all", f"--prefix={folder.absolute()}/")
 
     def stat(self, base: str, tree: str) -> dict[str, tuple[int, int]]:
         """Path -> lines added and removed, of each file in which two trees (or commits) differ.

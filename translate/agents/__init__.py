@@ -9,9 +9,10 @@ from .core import Agent, End, Means, Report, Task
 from .gemini import Gemini
 from .handoff import Handoff
 from .mini import Mini
+from .replay import Replay
 
 AGENTS: dict[str, type[Agent]] = {
-    agent.name: agent for agent in (Claude, Codex, Gemini, Mini, Handoff)
+    agent.name: agent for agent in (Claude, Codex, Gemini, Mini, Handoff, Replay)
 }
 
 __all__ = ["AGENTS", "Agent", "End", "Means", "Report", "Task", "make"]
