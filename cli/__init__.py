@@ -16,6 +16,7 @@ from ..train import TrainingError
 from ..translate.commits import GitFailed
 from ..translate.journal import JournalLocked
 from ..translate.sandbox import SandboxUnavailable
+from ..verify.report import ReportFailed
 from .bench import Bench
 from .environments import List
 from .prove import Prove
@@ -29,6 +30,7 @@ __all__ = ["CANNOT", "COMMANDS", "FAILS", "HOLDS", "INTERRUPTED", "main", "parse
 
 EXPECTED = (
     ReferenceUnavailable,
+    ReportFailed,
     TrainingError,
     GitFailed,
     JournalLocked,

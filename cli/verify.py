@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ..envs.files import write_atomically
 from ..verify import certificate, runner
-from ..verify.report import write_report
+from ..verify.report import write_report_apart
 from ..verify.story import Story
 from ..verify.suites import get_suite
 from .screen import Environment, Screen
@@ -56,12 +56,13 @@ class Verify:
         with screen.progress() as progress:
             result = runner.verify(suite, options, progress)
             progress("report", 1.0)
-            report = write_report(suite, result, out / "report.html")
-        result["report"] = str(report)
-        if levels == runner.ALL_LEVELS:
-            shown = certificate.statement(result, suite)
-            result["certificate"] = str(certificate.write(shown, out / "certificate.json"))
-        write_atomically(out / "result.json", json.dumps(result, indent=1))
+            try:
+                result["report"] = str(write_report_apart(self.env, result, out / "report.html"))
+            finally:  # last: by now nothing of the candidate runs that could write over it
+                if levels == runner.ALL_LEVELS:
+                    shown = certificate.statement(result, suite)
+                    result["certificate"] = str(certificate.write(shown, out / "certificate.json"))
+                write_atomically(out / "result.json", json.dumps(result, indent=1))
         if not screen.as_json:
             show_verification(screen.console, result)
         return screen.finish(result, result["holds"])

@@ -114,6 +114,21 @@ def test_verify_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
     assert Path(tmp_path / result["report"]).is_file()
 
 
+@pytest.mark.reference
+def test_whoever_writes_the_result_never_loads_the_candidate(tmp_path: Path) -> None:
+    """Else it could change what is written: a report shows its pictures in a process apart."""
+    arguments = ["verify", "pong", "--level", "L2", "--out", str(tmp_path)]
+    program = f"""
+import sys
+from simlift import cli
+assert cli.main({arguments!r}) == cli.HOLDS
+print([name for name in sys.modules if name.startswith("simlift.envs.pong")])
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1] == "[]", ran.stderr
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
 SHORT_ENV = """
 import jax.numpy as jnp
 

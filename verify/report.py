@@ -9,6 +9,10 @@ import datetime
 import functools
 import hashlib
 import io
+import json
+import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +30,7 @@ from .compare import Comparison, inputs_of
 from .evidence_tables import HEIGHT, WIDTH, sections
 from .record import Recording, record_policy, record_tape
 from .suite import Suite, Variant, derive_seed
+from .suites import get_suite
 from .tape import TapeFileError, load
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,6 +41,11 @@ PICTURE_SIZE = 320  # pixels of the longer side; larger pictures are shrunk
 PICTURE_COLORS = 64
 MAX_ENTRIES = 64  # of an array that is shown whole
 MAX_DIFFERING = 8  # entries shown of a larger array
+
+
+class ReportFailed(RuntimeError):
+    """There is a result, but no report of it; the message says why."""
+
 
 LEVELS = {
     "bank": ("Regressions", "every difference ever found, played again", "steps"),
@@ -63,6 +73,31 @@ LEVELS = {
     "L4": ("Transfer", "policies trained on each side, played on both", "episodes"),
     "mutants": ("Strength", "faults planted in the translation, and who finds them", "mutants"),
 }
+
+
+def write_report_apart(name: str, result: Mapping[str, Any], path: Path) -> Path:
+    """`write_report` in a process of its own, of the suite that `get_suite` knows by that name.
+
+    For its pictures a report loads the candidate, which must not be where a result is still to be
+    written or shown. Raises ReportFailed.
+    """
+    program = "import sys; from simlift.verify.report import main; main(*sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, name, str(path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        input=json.dumps(result),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        words = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][:500]
+        raise ReportFailed(f"the report could not be made: {words}; result.json has everything")
+    return path
+
+
+def main(name: str, path: str) -> None:
+    """Write the report of the result on standard input."""
+    write_report(get_suite(name), json.load(sys.stdin), path)
 
 
 def write_report(

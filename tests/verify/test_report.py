@@ -12,7 +12,7 @@ import pytest
 
 from simlift.envs.pong import Pong
 from simlift.verify import report
-from simlift.verify.report import write_report
+from simlift.verify.report import ReportFailed, write_report, write_report_apart
 from simlift.verify.runner import Options, verify
 from simlift.verify.suites import get_suite
 
@@ -186,6 +186,14 @@ def test_bad_options_leave_an_old_report_alone(good, tmp_path, options):
     with pytest.raises(ValueError, match=r"at least"):
         write_report(suite, result, path, **options)
     assert path.read_text() == "old"
+
+
+def test_a_report_that_cannot_be_made_is_told_in_one_line(good, tmp_path):
+    _, result, _ = good
+    path = tmp_path / "report.html"
+    with pytest.raises(ReportFailed, match=r"could not be made: .*no_such_suite.*; result.json"):
+        write_report_apart("no_such_suite", result, path)
+    assert not path.exists()
 
 
 def test_a_large_array_is_shown_by_what_differs():
