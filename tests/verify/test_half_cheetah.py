@@ -66,7 +66,7 @@ def test_policies_reach_the_floor_the_limits_and_the_back() -> None:
 def test_actions_are_numbers_that_both_precisions_hold() -> None:
     for policy in get_suite("half_cheetah").policies(DEFAULT):
         action = recorded(get_suite("half_cheetah"), policy, OTHER).action
-        assert action.dtype == np.float64
+        assert action.dtype == np.float32
         assert np.array_equal(action, action.astype(np.float32))
 
 

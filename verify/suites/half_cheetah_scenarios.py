@@ -22,8 +22,8 @@ Steps = Sequence[tuple[Snapshot, Outcome]]
 Seen = Callable[..., Any]
 """(snapshot, outcome) -> whether it was seen."""
 
-REST = np.zeros(6)
-PUSH = np.array([1.0, -1.0, 0.5, -0.5, 1.0, -0.25])
+REST = np.zeros(6, np.float32)
+PUSH = np.array([1.0, -1.0, 0.5, -0.5, 1.0, -0.25], np.float32)
 STILL: Mapping[str, Any] = {"qvel": 0.0, "qacc_warmstart": 0.0}
 SINKING, BENDING = -1.5, 9.0  # m/s, rad/s: further into the floor, and beyond a limit
 HIGH = 5.0
