@@ -328,7 +328,7 @@ class _Loop:
     def _first_feedback(self, item: str) -> str:
         """What the first attempt of a run of an update is told."""
         about = self.books.log.events[0].data
-        return about.get("feedback", "") if about["items"] and item == about["items"][0] else ""
+        return about.get("feedback", {}).get(item, "")
 
     def _go_on(self, step: Step) -> None:
         """With an attempt whose coder, or whose record, was interrupted."""

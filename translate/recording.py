@@ -207,9 +207,9 @@ def record(
     ship, and `fetched`: the paths of that (files or folders); setup: what has to be installed
     before, such as "pip install minatar==1.0.15".
 
-    Raises ValueError, in one line, where the run cannot be recorded: there is none, its sources
-    changed while it went on, `fetched` names what is not there, or the target is not empty; OSError
-    where it cannot be written. Nothing is left behind then.
+    Raises ValueError, in one line, where the run cannot be recorded: there is none, it is an
+    update, its sources changed while it went on, `fetched` names what is not there, or the target
+    is not empty; OSError where it cannot be written. Nothing is left behind then.
     """
     known = runs.known(project)
     if not known or (run is not None and run not in known):
@@ -219,6 +219,8 @@ def record(
     if bool(prepare) != bool(fetched):
         raise ValueError("prepare and fetched belong together: what it fetches, and who fetches it")
     run = run or list(known)[-1]
+    if known[run][0].data["items"]:
+        raise ValueError(f"run {run} is an update; record the run that made the translation")
     folder = RunFolder(project, run)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:

@@ -104,12 +104,15 @@ class RunFolder:
     def hand_over(self, tree: str) -> list[str]:
         """Copy what was made into the project's folder; the paths there."""
         self.copy.restore(tree)
-        made = []
-        for name in ("notes", "judge", self.project.name, "tests"):
-            if (self.copy.workspace / name).exists():
-                replace(self.copy.workspace / name, self.project.folder / name)
-                made.append(name)
-        return made
+        there = [name for name in made(self.project) if (self.copy.workspace / name).exists()]
+        for name in there:
+            replace(self.copy.workspace / name, self.project.folder / name)
+        return there
+
+
+def made(project: Project) -> tuple[str, ...]:
+    """The folders that a run makes."""
+    return ("notes", "judge", project.name, "tests")
 
 
 def folder_of(project: Project, name: str) -> Path:
