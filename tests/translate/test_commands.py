@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 from simlift import cli
-from simlift.cli.translate import price_table
-from simlift.translate import loop
+from simlift.cli.translate.run import price_table
+from simlift.translate import loop, recording, update
 from simlift.translate.agents import handoff
+from simlift.translate.budget import Caps, Spent
 from simlift.translate.prices import UnknownPrice
 from simlift.translate.project import Agent, Project
+from simlift.translate.spending import Standing
 
 from . import projects
 
@@ -44,6 +46,9 @@ for line in sys.stdin:
         answer |= {"observation": purse, "terminated": purse > 50}
     print(json.dumps(answer), flush=True)
 """
+
+UNCONFINED = ("--sandbox", "unconfined")  # what is run here needs none
+TRANSLATE = ("translate", "--project", "walk", *UNCONFINED)
 
 Simlift = Callable[..., tuple[int, str, str]]
 
@@ -132,9 +137,12 @@ def test_init_takes_everything_that_a_project_says(here: Path, simlift: Simlift)
     [
         ("translate", "make a project with simlift translate init"),
         ("translate --resume --project nowhere", "nowhere/simlift.toml is not there"),
-        ("translate shw", "translate has no command 'shw'; it has run, init, check, show"),
+        (
+            "translate shw",
+            "translate has no command 'shw'; it has run, init, check, show, record, rep",
+        ),
         ("translate show", "make a project with simlift translate init"),
-        ("translate show 007", "'007' is no run of this project, and no folder of one; there is"),
+        ("translate show 007", "'007' is no run, no recording, and no folder of one; there"),
         ("translate init python", "name what is translated"),
         ("translate init python no_such:Game --version 1", "cannot be imported"),
         ("translate init specification", "name what is translated"),
@@ -143,6 +151,9 @@ def test_init_takes_everything_that_a_project_says(here: Path, simlift: Simlift)
         ("translate init specification rules.md --folder .", "is not empty"),
         ("translate init python a:B --arguments {", "--arguments {: is not JSON"),
         ("translate init python a:B --arguments []", "--arguments []: is not an object"),
+        ("translate --sources rules.md", "make a project with simlift translate init"),
+        ("translate record made --coder me", "make a project with simlift translate init"),
+        ("translate replay nothing", "'nothing' is no recording, and no folder of one; there are"),
         ("translate check", "judge"),
         ("translate check --outputs plan", "make a project with simlift translate init"),
     ],
@@ -157,7 +168,7 @@ def test_bad_input_is_one_line_that_names_the_remedy(
     assert sorted(here.iterdir()) == before
 
 
-@pytest.mark.parametrize("command", ["run", "init", "check", "show"])
+@pytest.mark.parametrize("command", cli.GROUPS["translate"])
 def test_help_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         cli.main(["translate", command, "--help"])
@@ -212,15 +223,15 @@ def test_a_run_that_stops_says_why_and_can_be_resumed(
     walk: Path, simlift: Simlift, person: Person
 ) -> None:
     budget(walk, usd=0.3)
-    code, out, err = simlift("translate", "--project", "walk")
+    code, out, err = simlift(*TRANSLATE)
     assert (code, err) == (cli.FAILS, "")
     why = "0.4 dollars of 0.3 are spent; raise budget.usd in simlift.toml, then resume"
     assert f"each prompt lies in {person.run}/handoff/prompt.md;" in out
     assert out.splitlines()[-1].endswith(f"stopped: {why}")
 
-    code, out, err = simlift("translate", "--project", "walk")
+    code, out, err = simlift(*TRANSLATE)
     assert code == cli.CANNOT and "run 001 is not finished; resume it (--resume)" in err
-    code, out, err = simlift("translate", "--project", "walk", "--resume", "--json")
+    code, out, err = simlift(*TRANSLATE, "--resume", "--json")
     result = json.loads(out)
     assert code == cli.FAILS and not result["finished"] and result["run"] == str(person.run)
     assert result["reason"] == why and result["spent"]["dollars"] == 0.4
@@ -230,7 +241,7 @@ def test_a_run_that_stops_says_why_and_can_be_resumed(
 def test_what_was_done_by_hand_is_judged_and_ctrl_c_says_how_to_go_on(
     walk: Path, simlift: Simlift, person: Person
 ) -> None:
-    code, out, err = simlift("translate", "--project", "walk")
+    code, out, err = simlift(*TRANSLATE)
     assert code == cli.INTERRUPTED
     assert err == "simlift: interrupted; simlift translate --project walk --resume goes on\n"
     lines = [re.sub(r" \([\d.]+ s\)$", "", line[10:]) for line in out.splitlines()]
@@ -250,10 +261,9 @@ def test_the_agent_can_be_another_than_the_projects(
     (walk / "bin" / "git").symlink_to(shutil.which("git") or "git")
     monkeypatch.setenv("PATH", str(walk / "bin"))
     monkeypatch.setenv("ANTHROPIC_API_KEY", "none")
-    line = ("translate", "--project", "walk", "--agent", "claude", "--model", "claude-opus-5-5")
-    code, out, err = simlift(*line)
+    code, out, err = simlift(*TRANSLATE, "--agent", "claude", "--model", "claude-opus-5-5")
     assert (code, out) == (cli.CANNOT, "") and "npm install -g @anthropic-ai/claude-code" in err
-    code, _, err = simlift("translate", "--project", "walk", "--agent", "nobody")
+    code, _, err = simlift(*TRANSLATE, "--agent", "nobody")
     assert code == cli.CANNOT and "'nobody' is no agent; choose one of" in err
 
 
@@ -268,7 +278,9 @@ def test_a_finished_run_exits_with_0(
             reason="",
             outputs=["walk"],
             certificate="certificate.json",
-            standing=STANDING,
+            standing=Standing(
+                spent=Spent(), caps=Caps(dollars=1.0), seconds=1.0, limit=2.0, progress=1.0
+            ),
         )
 
     monkeypatch.setattr(loop, "translate", finished)
@@ -278,13 +290,23 @@ def test_a_finished_run_exits_with_0(
     assert json.loads(out)["outputs"] == ["walk"]
 
 
-STANDING = loop.Standing(
-    spent=loop.Budget(loop.Caps(dollars=1.0)).spent,
-    caps=loop.Caps(dollars=1.0),
-    seconds=1.0,
-    limit=2.0,
-    progress=1.0,
-)
+def test_an_update_needs_a_finished_run_and_something_new(
+    walk: Path, simlift: Simlift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ("translate", "--project", "walk")
+    code, _, err = simlift(*line, "--update")
+    assert code == cli.CANNOT and "walk has no finished run that could be updated" in err
+    code, _, err = simlift(*line, "--version", "2")
+    assert code == cli.CANNOT and "--sources and --version are of an update; add --update" in err
+    code, _, err = simlift(*line, "--update", "--resume")
+    assert code == cli.CANNOT and "resume or update, one at a time" in err
+
+    def unchanged(project: Project, **options: Any) -> None:
+        assert options["sources"] == (Path("new/walk.py"),) and options["version"] == "2"
+
+    monkeypatch.setattr(update, "update", unchanged)
+    code, out, _ = simlift(*line, "--update", "--sources", "new/walk.py", "--version", "2")
+    assert (code, out) == (cli.HOLDS, "walk is up to date: 1\n")
 
 
 def test_a_price_that_the_project_states_is_of_its_model_alone() -> None:
@@ -306,7 +328,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     walk = projects.make(folder / "walk").folder
     with pytest.MonkeyPatch.context() as monkeypatch:
         Person(walk, monkeypatch)
-        assert cli.main(["translate", "--project", str(walk)]) == cli.INTERRUPTED
+        assert (
+            cli.main(["translate", "--sandbox", "unconfined", "--project", str(walk)])
+            == cli.INTERRUPTED
+        )
     return folder
 
 
@@ -329,8 +354,8 @@ def test_show_tells_the_last_run_or_a_named_one(translated: Path, simlift: Simli
     assert simlift("translate", "show", "001", "--project", "walk")[1] == story
     assert simlift("translate", "show", "walk/runs/translate/001")[1] == story
     code, _, err = simlift("translate", "show", "second", "--project", "walk")
-    assert code == cli.CANNOT and "'second' is no run of this project" in err
-    assert "there are 001" in err
+    assert code == cli.CANNOT and "'second' is no run, no recording, and no" in err
+    assert "001" in err
 
 
 def test_show_tells_one_attempt(translated: Path, simlift: Simlift) -> None:
@@ -365,3 +390,51 @@ def test_show_as_json(translated: Path, simlift: Simlift) -> None:
     assert code == cli.HOLDS and told["cost_usd"] == 0.8 and told["tokens"] == 180_000
     items = [(one["item"], one["verdict"] == "pass") for one in told["attempts"]]
     assert items == [("survey", False), ("survey", True), ("plan", False)]
+
+
+# -- recordings
+
+
+def test_a_run_is_recorded_listed_shown_and_replayed(
+    translated: Path, simlift: Simlift, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "shipped" / "walk"
+    code, out, err = simlift(
+        *("translate", "record", str(kept), "--project", "walk", "--coder", "a test")
+    )
+    assert code == cli.HOLDS, err
+    assert "2 attempts at 1 items of run 001" in out
+    monkeypatch.setattr(recording, "SHIPPED", kept.parent)
+    _, out, _ = simlift("translate", "list", "--json")
+    (row,) = json.loads(out)["recordings"]
+    assert (row["name"], row["coder"], row["attempts"]) == ("walk", "a test", 2)
+    assert "a test" in simlift("translate", "list")[1]
+    _, out, _ = simlift("translate", "show", "walk", "--attempt", "2")
+    assert "2. survey, attempt 2" in out and "+++ b/notes/survey.json" in out
+
+    out_folder = str(tmp_path / "again")
+    play = ("translate", "replay", "walk", "--out", out_folder, "--until", "survey", *UNCONFINED)
+    code, out, err = simlift(*play)
+    assert code == cli.HOLDS, err
+    assert "stopped: played until survey, as asked" in out
+    verdicts = "2 of 2 recorded attempts were judged anew, each with the recorded verdict"
+    assert out.splitlines()[-1] == f"{verdicts}: {out_folder}"
+
+
+def test_a_replay_with_another_verdict_exits_with_1(
+    translated: Path, simlift: Simlift, tmp_path: Path
+) -> None:
+    kept = tmp_path / "walk"
+    simlift("translate", "record", str(kept), "--project", "walk", "--coder", "a test")
+    journal = kept / "journal.jsonl"
+    text = journal.read_text()
+    assert text.count('"verdict":"pass"') == 1
+    journal.write_text(text.replace('"verdict":"pass"', '"verdict":"it was wrong"'))
+    code, out, _ = simlift(
+        "translate", "replay", str(kept), "--out", str(tmp_path / "b"), "--json", *UNCONFINED
+    )
+    told = json.loads(out)
+    assert code == cli.FAILS and not told["agreed"] and told["judged"] == 2
+    assert (
+        "what was recorded is 'it was wrong', and what the judge says now 'pass'" in told["reason"]
+    )
