@@ -49,7 +49,7 @@ class SandboxUnavailable(RuntimeError):
 
 def probe() -> None:
     """Raises SandboxUnavailable where bubblewrap is missing or the kernel refuses it."""
-    instead = 'or ask for sandbox = "unconfined", which protects nothing'
+    instead = "or say --sandbox unconfined, which protects nothing"
     if shutil.which("bwrap") is None:
         raise SandboxUnavailable(f"bubblewrap is missing: apt-get install bubblewrap, {instead}")
     command = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]

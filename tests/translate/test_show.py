@@ -237,6 +237,9 @@ def test_a_recording_is_shown_from_its_patches(run: Run, tmp_path: Path) -> None
     (run.folder / "git").rename(tmp_path / "gone")
     again = History.read(run.folder)
     assert [again.patch(attempt) for attempt in again.attempts] == patches
+    (run.folder / history.attempts[0].folder / "prompt.md").unlink()
+    page = write_page(again, tmp_path / "page.html").read_text()
+    assert page.count("recordings leave it out, and a replay renders it again") == 1
 
 
 def test_long_texts_are_cut_on_the_page_and_say_so(run: Run) -> None:
