@@ -116,10 +116,13 @@ class Books:
 
     def terms(self) -> dict[str, Any]:
         """Under which the run goes on from here: who works, for how much at most, at which prices;
-        their day is that of the oldest that applies, "" where none does."""
+        their day is that of the oldest that applies, "" where none does. Raises as Agent.version.
+        """
+        agent = self.agent(self.models[0])
         listed = [price for price in self._prices if price.model in self.models]
         return {
-            "agent": self.agent(self.models[0]).name,
+            "agent": agent.name,
+            "agent_version": agent.version(),
             "models": list(self.models),
             "budget": dataclasses.asdict(self.folder.project.budget),
             "prices": min((price.read.isoformat() for price in listed if price.read), default=""),

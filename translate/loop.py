@@ -3,8 +3,8 @@
 Where a run stands is read off its journal before every step, so that it can be killed anywhere and
 resumed. Beside the events that decide this (see the journal) the loop tells
 
-    run_started      run, project, simlift, agent, models, budget, prices, tree, items
-    run_resumed      agent, models, budget, prices
+    run_started      run, project, simlift, tree, items (None: all), and what run_resumed says
+    run_resumed      agent, agent_version, models, budget, prices
     agent_ended      item, attempt, ended, status, seconds, turns, words
     run_stopped      reason
     run_finished     outputs, certificate
@@ -26,6 +26,7 @@ from . import agents, feedback, runs, spending, tactics
 from . import judge as judges
 from .agents import Report, Task
 from .books import Books, Coder, Listener, Stop
+from .briefing import brief
 from .commits import RunBranch
 from .journal import FROZEN, JUDGED, STARTED, Journal, Step, next_step
 from .phases import Item, Rendering, load, work
@@ -273,7 +274,7 @@ class _Loop:
                 "mend the project (its sources, fields, plan), name further models in "
                 "agent.models, or raise budget.flat_rounds, then resume"
             )
-        told = self._feedback(step.item, done, move)
+        told = brief(self.books, step.item, done, move)
         rendering = self.folder.render(item, self.plan, told)
         origin = self.folder.origin(self._done(item))
         base = origin
@@ -302,33 +303,6 @@ class _Loop:
             folder=str(logs),
         )
         self._work(step)
-
-    def _feedback(self, item: str, done: Sequence[tactics.Round], move: tactics.Move) -> str:
-        if not done:
-            return self._first_feedback(item)
-        last = Verdict.read(self.books.logs(item, done[-1].attempt))
-        if move.tactic == "repair":
-            return feedback.text(last, [self._tried(one) for one in done[:-1]])
-        # A fresh beginning: what was tried, and nothing that leads back to it.
-        told = feedback.text(
-            dataclasses.replace(last, details={}), [self._tried(one) for one in done]
-        )
-        return f"{told}\n\n{tactics.SMALLER_STEPS}" if move.tactic == "smaller_steps" else told
-
-    def _tried(self, one: tactics.Round) -> feedback.Tried:
-        lines = self.folder.copy.stat(one.base, one.tree).values()
-        return feedback.Tried(
-            attempt=one.attempt,
-            files=len(lines),
-            added=sum(added for added, _ in lines),
-            removed=sum(removed for _, removed in lines),
-            line=one.verdict,
-        )
-
-    def _first_feedback(self, item: str) -> str:
-        """What the first attempt of a run of an update is told."""
-        about = self.books.log.events[0].data
-        return about.get("feedback", {}).get(item, "")
 
     def _go_on(self, step: Step) -> None:
         """With an attempt whose coder, or whose record, was interrupted."""

@@ -94,4 +94,6 @@ class Judge:
             found = Finding(line=f"broken {note}".strip(), signature="broken", score=score)
         verdict = found.verdict(123_456_789, 0.25)
         verdict.write(folder)
+        if rendering.phase == "certificate":
+            projects.write(folder, {"judge/certificate.json": "{}"})
         return verdict

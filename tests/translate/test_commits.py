@@ -152,3 +152,29 @@ def test_a_missing_git_is_told(branch: RunBranch, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", str(branch.workspace))
     with pytest.raises(GitFailed, match="install it"):
         branch.freeze()
+
+
+def test_a_patch_makes_the_same_tree_elsewhere_and_only_of_what_it_was_made_of(
+    branch: RunBranch, tmp_path: Path
+) -> None:
+    write(branch, "a.py", "1\r\n2")
+    write(branch, "README.md", "one\n")
+    before = branch.freeze()
+    write(branch, "a.py", "1\r\n3")
+    write(branch, "b\n.bin", "\x00\x01")
+    after = branch.freeze()
+    patch = branch.changes(before, after)
+    assert branch.apply(before, patch) == after and branch.apply(after, b"") == after
+
+    (tmp_path / "other").mkdir()
+    other = RunBranch(tmp_path / "other.git", tmp_path / "other", "second")
+    branch.files(before, other.workspace)
+    (other.workspace / "README.md").write_text("two\n")
+    base = other.freeze()
+    aside = ("README.md",)
+    assert other.digest(base) != branch.digest(before)
+    assert other.digest(base, without=aside) == branch.digest(before, without=aside)
+    other.restore(other.apply(base, patch))
+    assert (other.workspace / "a.py").read_bytes() == b"1\r\n3"
+    with pytest.raises(GitFailed, match="git apply"):
+        other.apply(other.freeze(), patch)

@@ -76,7 +76,9 @@ def test_a_run_takes_every_item_in_order_and_hands_its_work_over(
     outcome = run(project)
     assert outcome.finished and outcome.reason == ""
     assert verdicts(outcome) == [(item, 1, "pass") for item in ALL]
-    assert outcome.outputs == ["notes", "judge", "walk", "tests"]
+    assert outcome.outputs == ["notes", "judge", "walk", "tests", "certificate.json"]
+    assert outcome.certificate == "attempts/011-certificate-1/judge/certificate.json"
+    assert (project.folder / "certificate.json").read_text() == "{}"
     assert (project.folder / "walk" / "move.py").read_text() == projects.MOVE
     commits = branch(outcome).attempts()
     assert [(one.item, one.verdict) for one in commits] == [(item, "pass") for item in ALL]
