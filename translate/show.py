@@ -56,7 +56,8 @@ def duration(seconds: float) -> str:
 def people(about: Mapping[str, Any]) -> str:
     """Who translates, as `run_started` has it."""
     models = ", ".join(filter(None, about.get("models", ())))
-    return " with ".join(filter(None, [str(about.get("agent", "")), models]))
+    agent = " ".join(str(about[key]) for key in ("agent", "agent_version") if about.get(key))
+    return " with ".join(filter(None, [agent, models]))
 
 
 def money(spent: float, cap: float | None, projected: float | None) -> str:

@@ -35,6 +35,7 @@ class Run:
             project="ferry",
             simlift="0.1.0",
             agent="codex",
+            agent_version="0.169.0",
             models=["small-model"],
             budget=BUDGET,
             prices="",
@@ -96,7 +97,7 @@ def shown(what: RenderableType) -> str:
 def test_the_story_has_every_attempt_its_sums_and_what_comes_next(run: Run) -> None:
     history = History.read(run.folder)
     text = shown(show.story(history))
-    assert "ferry · first · codex with small-model · simlift 0.1.0" in text
+    assert "ferry · first · codex 0.169.0 with small-model · simlift 0.1.0" in text
     rows = [re.split(r"\s*│\s*", row.strip("│ ")) for row in text.splitlines() if row[:1] == "│"]
     assert rows == [
         ["1", "survey", "1", "first", "pass", "1.00", "1 min 04 s", "0.25", "1,000"],
@@ -179,7 +180,7 @@ def test_every_event_has_its_line(run: Run) -> None:
     events = run.journal.events
     lines = [line.plain.partition("  ")[2] for line in map(show.line, events) if line is not None]
     assert lines[:5] == [
-        "ferry, run first: codex with small-model",
+        "ferry, run first: codex 0.169.0 with small-model",
         "survey 1: first; the coder is at work",
         "survey 1: the coder finished after 1 min 01 s, 4 turns: I did it.",
         "survey 1: judging",
