@@ -69,8 +69,8 @@ class Recording:
     simlift: str
     run: str
     setup: str
-    fetched: Mapping[str, str]
-    trees: Mapping[str, Sequence[str]]
+    fetched: Sequence[Mapping[str, str]]
+    trees: Sequence[Mapping[str, str]]
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -87,10 +87,21 @@ class Recording:
 
     @functools.cached_property
     def attempts(self) -> Mapping[str, Sequence[Attempt]]:
-        """The judged attempts of each item, in order. Raises ValueError for a damaged journal."""
+        """The judged attempts of each item, in order. Raises ValueError for a damaged journal, and
+        for one that is not of this recording."""
+        try:
+            return self._attempts()
+        except KeyError as error:
+            raise ValueError(
+                f"{self.folder / runs.JOURNAL} and {ABOUT} do not belong together ({error}); "
+                "restore the recording"
+            ) from None
+
+    def _attempts(self) -> Mapping[str, Sequence[Attempt]]:
         found: dict[str, list[Attempt]] = {}
         begun: dict[tuple[str, int], Mapping[str, Any]] = {}
         words: dict[tuple[str, int], str] = {}
+        trees = {entry["folder"]: entry for entry in self.trees}
         for event in journal.read(self.folder / runs.JOURNAL):
             data = event.data
             key = data.get("item", ""), data.get("attempt", 0)
@@ -100,7 +111,6 @@ class Recording:
                 words[key] = data["words"]
             elif event.kind == JUDGED:
                 name = Path(begun[key]["folder"]).name
-                trees = self.trees[name]
                 attempt = Attempt(
                     item=key[0],
                     folder=name,
@@ -108,8 +118,8 @@ class Recording:
                     model=begun[key]["model"],
                     words=words.get(key, ""),
                     verdict=data["verdict"],
-                    begun=trees[0],
-                    left=trees[1],
+                    begun=trees[name]["begun"],
+                    left=trees[name]["left"],
                 )
                 found.setdefault(key[0], []).append(attempt)
         return found
@@ -161,11 +171,11 @@ class Recording:
 
     def _check(self, project: Path) -> None:
         remedy = self.setup or "restore the recording"
-        for name, known in self.fetched.items():
-            path = project / name
+        for entry in self.fetched:
+            name, path = entry["path"], project / entry["path"]
             if not path.is_file():
                 raise ValueError(f"{self.name}: {name} is not there; {remedy}")
-            if hashlib.sha256(path.read_bytes()).hexdigest() != known:
+            if hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
                 raise ValueError(f"{self.name}: {name} is not what was translated; {remedy}")
 
 
@@ -252,9 +262,9 @@ def record(
 
 def _attempts(
     folder: RunFolder, events: Sequence[journal.Event], stage: Path
-) -> dict[str, list[str]]:
+) -> list[dict[str, str]]:
     """Write what is kept of each attempt; the digests of its trees."""
-    trees: dict[str, list[str]] = {}
+    trees = []
     frozen: dict[tuple[str, int], str] = {}
     begun: dict[tuple[str, int], Mapping[str, Any]] = {}
     for event in events:
@@ -273,13 +283,14 @@ def _attempts(
             for name in KEPT:
                 text = (folder.folder / logs / name).read_text(encoding="utf-8")
                 write_atomically(stage / logs / name, _impersonal(text, folder))
-            trees[logs.name] = [digest(folder.work, base), digest(folder.work, tree)]
+            digests = {"begun": digest(folder.work, base), "left": digest(folder.work, tree)}
+            trees.append({"folder": logs.name, **digests})
     return trees
 
 
 def _project(
     folder: RunFolder, events: Sequence[journal.Event], stage: Path, fetched: Sequence[str]
-) -> dict[str, str]:
+) -> list[dict[str, str]]:
     """Write the project as the run began with it, less what is fetched; the sums of that."""
     start = events[0].data["tree"]
     for event in events:
@@ -292,7 +303,7 @@ def _project(
                     "recorded begins and ends with the same sources"
                 )
     folder.work.files(start, stage)
-    sums = {}
+    sums = []
     for name in fetched:
         path = stage / name
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
@@ -300,7 +311,8 @@ def _project(
             raise ValueError(f"fetched: {name} is not among what the run began with")
         for file in files:
             content = file.read_bytes()
-            sums[file.relative_to(stage).as_posix()] = hashlib.sha256(content).hexdigest()
+            known = hashlib.sha256(content).hexdigest()
+            sums.append({"path": file.relative_to(stage).as_posix(), "sha256": known})
             file.unlink()
     return sums
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from simlift.translate import journal, loop, phases
-from simlift.translate.agents import AGENTS, Task
+from simlift.translate.agents import AGENTS, Means, Task
+from simlift.translate.budget import Budget, Caps
 from simlift.translate.journal import JUDGED, Event
 from simlift.translate.loop import Outcome, translate
+from simlift.translate.prices import PriceTable
 from simlift.translate.project import Project
 from simlift.translate.recording import Recording, find, record, shipped
 from simlift.translate.replay import Replayed, replay
@@ -56,6 +58,10 @@ def recording(run: tuple[Project, Outcome], tmp_path: Path) -> Recording:
 
 def play(recording: Recording, target: Path, **options: Any) -> Replayed:
     return replay(recording, target, **({"judge": Judge(), "mode": "unconfined"} | options))
+
+
+def means(model: str) -> Means:
+    return Means(budget=Budget(Caps(dollars=1)), prices=PriceTable.shipped(), model=model)
 
 
 def verdicts(folder: Path) -> list[tuple[str, int, str]]:
@@ -198,7 +204,7 @@ def test_what_is_not_ours_is_fetched_and_checked(
         setup="pip install walk==1",
     )
     assert not (made.folder / "project" / "reference" / "walk.py").exists()
-    assert list(made.fetched) == ["reference/walk.py"]
+    assert [entry["path"] for entry in made.fetched] == ["reference/walk.py"]
     assert play(made, tmp_path / "again", until="plan").agreed
     assert not (tmp_path / "again" / "prepare.py").exists()
 
@@ -249,6 +255,9 @@ def test_a_recording_is_found_by_name_or_folder(recording: Recording) -> None:
     with pytest.raises(ValueError, match="'nothing' is no recording"):
         find("nothing")
     about = recording.folder / "recording.json"
+    about.write_text(about.read_text().replace("003-plan-2", "003-plan-3"))
+    with pytest.raises(ValueError, match="do not belong together .'003-plan-2'.; restore"):
+        AGENTS["replay"](means(str(recording.folder))).check()
     about.write_text(json.dumps({"name": "walk"}))
     with pytest.raises(ValueError, match="'about' is a required property"):
         find(str(recording.folder))
