@@ -256,7 +256,7 @@ def test_a_recording_is_found_by_name_or_folder(recording: Recording) -> None:
         find("nothing")
     about = recording.folder / "recording.json"
     about.write_text(about.read_text().replace("003-plan-2", "003-plan-3"))
-    with pytest.raises(ValueError, match="do not belong together .'003-plan-2'.; restore"):
+    with pytest.raises(ValueError, match=r"do not belong together .'003-plan-2'.; restore"):
         AGENTS["replay"](means(str(recording.folder))).check()
     about.write_text(json.dumps({"name": "walk"}))
     with pytest.raises(ValueError, match="'about' is a required property"):
