@@ -3,7 +3,8 @@
 The columns of the matrix are the levels that verification itself has: L1, L2, L3 (random, and all
 other policies), E1 for the samplers, L4 for trained policies' returns. What no level kills is put
 to the prover: equal for all inputs in the declared domain, different for one that is shown, or
-open with the reason.
+open with the reason. Of a suite in parts (`Suite.parts`), whose mutants are never compiled, the
+columns are the parts and L1, and what no prover can say is argued (`Suite.equivalent`).
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from .prove.environments import MutantVerdict, prove_mutants
 from .prove.tapes import differs_alone, keep
 from .record import record_policy
 from .samplers import SamplerKiller, gather
-from .suite import Suite, Variant, derive_seed
+from .suite import Equivalent, Suite, Variant, derive_seed
 from .transfer import TransferOptions
 from .transfer.killer import TransferKiller
 from .transfer.level import run
@@ -42,13 +43,38 @@ def measure(suite: Suite, seed: int, progress: Progress) -> dict[str, Any] | Non
     """
     if not suite.targets:
         return None
-    columns: dict[str, Killer] = {"E1": _samplers(suite, seed)}
+    columns: dict[str, Killer] = {}
     margin = None
-    if suite.transfer is not None:
+    if not suite.parts():
+        columns["E1"] = _samplers(suite, seed)
+    if suite.transfer is not None and not suite.parts():
         progress("mutants, training for L4", 0.0)
         columns["L4"], margin = _transfer(suite, seed)
     found = matrix(instrument(suite.name), seed=seed, columns=columns, progress=progress)
-    return concluded({**found, "transfer_margin": margin}, {})
+    verdicts, stale = argued(suite.equivalent, found)
+    return concluded({**found, "transfer_margin": margin, "stale": stale}, verdicts)
+
+
+def argued(
+    equivalent: Sequence[Equivalent], found: Mapping[str, Any]
+) -> tuple[dict[int, tuple[str, str]], list[str]]:
+    """(verdicts on survivors that are equivalent by argument, a line for each stale argument)."""
+    verdicts: dict[int, tuple[str, str]] = {}
+    stale = []
+    for one in equivalent:
+        numbers = [
+            row["id"]
+            for row in found["mutants"]
+            if row["status"] == "open"
+            and row["module"].rpartition(".")[2] == one.module
+            and (row["function"], row["change"]) == (one.function, one.change)
+        ]
+        if len(numbers) == one.count:
+            verdicts |= dict.fromkeys(numbers, ("argued", one.why))
+        else:
+            where = f"{one.module} {one.function} {one.change}"
+            stale.append(f"{where}: {one.count} argued, {len(numbers)} survive: correct or drop it")
+    return verdicts, stale
 
 
 def prove(
@@ -81,18 +107,20 @@ def prove(
 def concluded(found: Mapping[str, Any], verdicts: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
     """The matrix with the verdicts on survivors.
 
-    Statuses are killed, proved, enumerated and open; by_status and by_operator count them; holds:
-    nothing is open; count: of the mutants; what: a line for each open one.
+    Statuses are killed, proved, enumerated, argued and open; by_status and by_operator count them;
+    holds: nothing is open, no argument stale; count: of the mutants; what: a line for each.
     """
     found = with_verdicts(found, verdicts)
     rows = found["mutants"]
     opened = [row for row in rows if row["status"] == "open"]
+    stale = found.get("stale", [])
     return {
         **found,
-        "holds": not opened,
+        "holds": not opened and not stale,
         "count": len(rows),
         "what": [
-            f"{row['module']}:{row['line']} {row['change']}: {row['reason']}" for row in opened
+            *(f"{row['module']}:{row['line']} {row['change']}: {row['reason']}" for row in opened),
+            *stale,
         ],
         "by_status": dict(Counter(row["status"] for row in rows)),
         "by_operator": _by_operator(rows),

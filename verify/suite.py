@@ -204,6 +204,39 @@ class Property:
     holds: Callable[[Environment, Any, Any], Array]
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some of what a step computes, held against the reference, to judge mutants by.
+
+    cases: seed -> what the reference did, a pytree of arrays [N, ...]; agrees(env, params, case) ->
+    bool []: pure, of one case, traced for each mutant and never compiled.
+    """
+
+    name: str
+    variant: Variant
+    cases: Callable[[int], Any]
+    agrees: Callable[[Environment, Any, Any], Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Equivalent:
+    """A mutant that changes nothing that matters, by an argument; the certificate lists it.
+
+    module: without its package; change: as the level "mutants" shows it; count: how many survivors
+    of one function it stands for. It is stale, and they are open, where there are others.
+    """
+
+    module: str
+    function: str
+    change: str
+    why: str
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.why:
+            raise SuiteError("a mutant is equivalent for a reason only: give `why`")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Suite:
     """What equality means for one system, and how to go looking for a difference."""
@@ -230,6 +263,11 @@ class Suite:
     properties: Callable[[], Sequence[Property]] = tuple
     targets: Sequence[str] = ()
     """Full names of the modules of the translation: what mutants are made of."""
+    parts: Callable[[], Sequence[Part]] = tuple
+    """Where a step is too long a program to be compiled with all mutants in it: what each mutant is
+    put to instead of L2, L3, L4 and E1, in this order and until one sees it; L1 comes last."""
+    equivalent: Sequence[Equivalent] = ()
+    """Mutants that no level can kill, where no prover can say so."""
     domain: Callable[[Variant], "Domain"] | None = None
     """Declared ranges of states, actions and draws, for proofs."""
     place: Callable[[Any, Any], Mapping[str, Array]] | None = None

@@ -5,15 +5,17 @@ from typing import Any
 import pytest
 
 from simlift.verify import certificate
-from simlift.verify.strength import concluded
+from simlift.verify.strength import argued, concluded
+from simlift.verify.suite import Equivalent, SuiteError
 from simlift.verify.suites import get_suite
 
 
 def row(number: int, status: str, operator: str = "constant") -> dict[str, Any]:
     return {
         "id": number,
-        "module": "dynamics",
+        "module": "pond.dynamics",
         "line": 7,
+        "function": "step",
         "change": f"{number} -> {number + 1}",
         "operator": operator,
         "status": status,
@@ -33,7 +35,7 @@ def test_survivors_that_nobody_judged_are_open() -> None:
     told = concluded(FOUND, {})
     assert not told["holds"] and told["count"] == 4
     assert told["by_status"] == {"killed": 2, "open": 2}
-    assert told["what"][0] == "dynamics:7 2 -> 3: no level sees a difference"
+    assert told["what"][0] == "pond.dynamics:7 2 -> 3: no level sees a difference"
 
 
 def test_proved_and_killed_survivors_leave_nothing_open() -> None:
@@ -49,7 +51,34 @@ def test_proved_and_killed_survivors_leave_nothing_open() -> None:
 def test_one_that_stays_open_is_told_with_its_reason() -> None:
     told = concluded(FOUND, {2: ("enumerated", "all inputs tried"), 3: ("open", "out of time")})
     assert not told["holds"]
-    assert told["what"] == ["dynamics:7 3 -> 4: out of time"]
+    assert told["what"] == ["pond.dynamics:7 3 -> 4: out of time"]
+
+
+def test_an_argument_stands_for_the_survivors_it_names() -> None:
+    verdicts, stale = argued([Equivalent("dynamics", "step", "2 -> 3", "the same")], FOUND)
+    assert verdicts == {2: ("argued", "the same")} and not stale
+    told = concluded({**FOUND, "stale": stale}, {**verdicts, 3: ("proved", "z3")})
+    assert told["holds"] and told["by_status"] == {"killed": 2, "argued": 1, "proved": 1}
+
+
+@pytest.mark.parametrize(
+    ("argument", "survive"),
+    [
+        (Equivalent("dynamics", "step", "1 -> 2", "killed meanwhile"), 0),
+        (Equivalent("dynamics", "other", "2 -> 3", "moved"), 0),
+        (Equivalent("dynamics", "step", "2 -> 3", "two of them", count=2), 1),
+    ],
+)
+def test_a_stale_argument_excuses_nothing(argument: Equivalent, survive: int) -> None:
+    verdicts, stale = argued([argument], FOUND)
+    assert not verdicts and f"{survive} survive" in stale[0]
+    told = concluded({**FOUND, "stale": stale}, {2: ("proved", ""), 3: ("proved", "")})
+    assert not told["holds"] and told["what"] == stale
+
+
+def test_an_argument_has_a_reason() -> None:
+    with pytest.raises(SuiteError, match="reason"):
+        Equivalent("dynamics", "step", "2 -> 3", "")
 
 
 CERTIFIED = sorted(path.stem for path in certificate.FOLDER.glob("*.json"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from .engine import Log
 from .killers import Killer, standard
+from .parts import by_parts
 from .schemata import Instrumented
 
 Progress = Callable[[str, float], None]
@@ -42,7 +43,8 @@ def matrix(
 ) -> dict[str, Any]:
     """Run every level on every mutant.
 
-    columns: levels beside L1, L2, L3 random and L3 targeted. Returns
+    columns: levels beside L1, L2, L3 random and L3 targeted, or of a suite in parts beside these
+    and L1, of which each kills what none before it did. Returns
 
     - mutants: a row each: id, module, line, function, operator, change ("before -> after"),
       killed_by (levels, in order), first (of them, or None), status ("killed" or "open"), reason;
@@ -58,7 +60,12 @@ def matrix(
     options = options or MatrixOptions()
     started = time.perf_counter()
     log = Log()
-    killers = standard(seed, options.num_examples, options.num_steps, options.num_envs)
+    with instrumented.active(0):
+        in_parts = bool(instrumented.suite.parts())
+    if in_parts:
+        killers = by_parts(instrumented, seed, options.num_examples)
+    else:
+        killers = standard(seed, options.num_examples, options.num_steps, options.num_envs)
     killers |= columns or {}
     killed: dict[str, set[int]] = {}
     seconds: dict[str, float] = {}

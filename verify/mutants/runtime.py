@@ -32,6 +32,7 @@ class Active:
 
     mutant: 0 for none; an int is one mutant by itself, a traced int32 [] chooses among all but
     those in `excluded`. failed: why a mutant's value could not be computed beside the original's.
+    reached: whose place was come by; applied: those whose values were.
     """
 
     mutant: int | Array
@@ -67,7 +68,9 @@ def choose(original: Thunk, *alternatives: tuple[int, Thunk]) -> Any:
         for number, alternative in alternatives:
             if number == now.mutant:
                 with contextlib.suppress(NotAMutant):
-                    return alternative()
+                    value = alternative()
+                    now.applied.add(number)
+                    return value
         return original()
     value = original()
     for number, alternative in alternatives:
@@ -87,6 +90,7 @@ def choose_entry(table: Thunk, first: int, entries: Sequence[int]) -> Any:
     if isinstance(now.mutant, int):
         if now.mutant not in numbers:
             return value
+        now.applied.add(now.mutant)
         which = now.mutant - first
         return _changed(np.asarray(value), entries[which // 2], which % 2)
     if not now.excluded.isdisjoint(numbers):

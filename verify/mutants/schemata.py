@@ -36,6 +36,7 @@ class Instrumented:
             self.suite = get_suite(name)
             env, _ = self.suite.environment(self.suite.variants[0])
             self.suite.properties()
+            self.suite.parts()
         self.mutants = (*mutants, *contract.mutants(env, self._contract_from))
 
     def mutant(self, number: int) -> Mutant:
@@ -70,6 +71,7 @@ def instrument(name: str, targets: Sequence[str] | None = None) -> Instrumented:
     modules = {target: importlib.import_module(target) for target in names}
     original.environment(original.variants[0])
     original.properties()
+    original.parts()
     trees, mutants = _rewritten(modules)
     stale = _dependents({*modules, original.environment.__module__})
     return Instrumented(name, _Modules(_Finder(trees, modules), stale), mutants)
