@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import os
 import secrets
 import shlex
 import shutil
@@ -72,6 +73,7 @@ def judge(
     if found is None:
         bench = Bench(
             copy=copy.workspace.resolve(),
+            project=project,
             out=folder.resolve() / "judge",
             mode=mode,
             limits=limits,
@@ -101,6 +103,13 @@ def programs() -> tuple[Path, ...]:
     with contextlib.suppress(ReferenceUnavailable):  # then nothing is in it
         found.add(cache_dir())
     return tuple(sorted(path for path in found if path.exists()))
+
+
+def imported(project: Project) -> tuple[Path, ...]:
+    """What has to be readable for the reference to be imported from where it is not installed: the
+    code in those folders, and never the project itself, whose runs are nobody's business."""
+    found = (path for folder in project.imports for path in folder.iterdir() if _is_code(path))
+    return tuple(sorted(path for path in found if not project.folder.is_relative_to(path)))
 
 
 def _is_code(path: Path) -> bool:
@@ -202,6 +211,7 @@ class Bench:
     """Where commands are run on the judge's copy. out: folder for what they write."""
 
     copy: Path
+    project: Project
     out: Path
     mode: Mode
     limits: Limits
@@ -228,8 +238,10 @@ class Bench:
             "PYTHONDONTWRITEBYTECODE": "1",
             "HYPOTHESIS_STORAGE_DIRECTORY": str(written / "hypothesis"),
             "SIMLIFT_CACHE": str(cache_dir()),
+            "PYTHONPATH": os.pathsep.join(map(str, self.project.imports)),
         }
-        box = Sandbox(workspace=written, readable=[*programs(), self.copy], mode=self.mode)
+        readable = [*programs(), *imported(self.project), self.copy]
+        box = Sandbox(workspace=written, readable=readable, mode=self.mode)
         command = ["env", "-C", str(self.copy), *_command(words, written, self.seed)]
         ended = box.run(command, limits=self.limits, output=out, env=env)
         if (found := verdict.stopped(ended)) is not None:

@@ -329,7 +329,12 @@ class _Loop:
                 attempt=step.attempt,
                 prompt=(logs / "prompt.md").read_text(encoding="utf-8"),
                 workspace=workspace,
-                readable=(*judges.programs(), *(path for path in paths if path.exists())),
+                readable=(
+                    *judges.programs(),
+                    *judges.imported(self.project),
+                    *(path for path in paths if path.exists()),
+                ),
+                imports=self.project.imports,
                 logs=logs,
                 limits=Limits(
                     seconds=standing.limit - standing.seconds,

@@ -128,6 +128,11 @@ class Project:
             },
         )
 
+    @property
+    def imports(self) -> tuple[Path, ...]:
+        """The folders of `reference.import_from`, absolute."""
+        return tuple((self.folder / path).resolve() for path in self.reference.import_from)
+
     def toml(self) -> str:
         """A simlift.toml that reads as this project, each key explained."""
         reference = given(self.reference)

@@ -252,6 +252,25 @@ def test_tests_run_where_nothing_else_is_to_be_seen(tmp_path: Path) -> None:
 
 
 @bubblewrap
+def test_a_reference_that_is_not_installed_is_imported_and_no_run_is_seen(tmp_path: Path) -> None:
+    game = tmp_path / "games"
+    projects.write(game, {"game/__init__.py": "RULES = 3\n", "mine.txt": ""})
+    tests = f"""
+from pathlib import Path
+import game
+def test_a():
+    assert game.RULES == 3
+    seen = sorted(path.name for path in Path({str(game)!r}).iterdir())
+    assert seen == ["attempt", "game", "judged"], seen
+"""
+    attempt = Attempt(game, "translate_module:move", {"tests/test_move.py": tests})
+    reference = dataclasses.replace(attempt.project.reference, import_from=("..",))
+    attempt.project = dataclasses.replace(attempt.project, reference=reference)
+    found = attempt.judged()
+    assert found.passed, found.details["output"]
+
+
+@bubblewrap
 @pytest.mark.parametrize("mode", ["bubblewrap", "unconfined"])
 def test_failing_tests_are_named_and_counted(tmp_path: Path, mode: Mode) -> None:
     tests = "def test_a(): assert 1 == 2\ndef test_b(): pass\ndef test_c(): pass\n"

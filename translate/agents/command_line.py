@@ -194,7 +194,11 @@ class CommandLineAgent(Agent):
                 limits=task.limits,
                 output=task.logs,
                 stdin=self.given(task).encode(),
-                env={"PATH": _path(), **self.environment(place)},
+                env={
+                    "PATH": _path(),
+                    "PYTHONPATH": os.pathsep.join(map(str, task.imports)),
+                    **self.environment(place),
+                },
                 home=home,
             )
             try:

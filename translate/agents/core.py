@@ -34,8 +34,9 @@ class Means:
 class Task:
     """One attempt at one item of a run.
 
-    readable: what is shown beside the workspace, or read-only inside of it, absolute; logs: this
-    attempt's folder; max_turns: the most calls of a model; budget_usd: the most they may cost.
+    readable: what is shown beside the workspace, or read-only inside of it, absolute; imports:
+    folders from which Python has to import too (PYTHONPATH); logs: this attempt's folder;
+    max_turns: the most calls of a model; budget_usd: the most they may cost.
     """
 
     item: str
@@ -47,6 +48,7 @@ class Task:
     limits: Limits
     max_turns: int
     budget_usd: float
+    imports: tuple[Path, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

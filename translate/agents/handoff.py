@@ -6,6 +6,7 @@ is the coder's last words, or a JSON object with words, cost_usd and tokens, tak
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,12 @@ class Handoff(Agent):
 
 
 def _prompt(task: Task, done: Path) -> str:
+    paths = os.pathsep.join(map(str, task.imports))
+    exported = f"Commands need `PYTHONPATH={paths}`.\n" if paths else ""
     return f"""Attempt {task.attempt} at {task.item}. Work in `{task.workspace}`; whatever is said
 below of "the project's folder" is said of it. When you are done, write your last words to
 `{done}`.
-
+{exported}
 {task.prompt}"""
 
 
