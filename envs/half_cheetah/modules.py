@@ -26,10 +26,11 @@ def modules(qpos: Array, qvel: Array, qacc_warmstart: Array, ctrl: Array) -> dic
     there; qacc [9], the solver's; qfrc_constraint [9].
     """
     args = qpos, qvel, qacc_warmstart, ctrl
-    return once(lambda taken: segmented(_modules, taken, SEGMENT_SIZE)(*args))
+    return once(lambda taken: segmented(computed, taken, SEGMENT_SIZE)(*args))
 
 
-def _modules(qpos: Array, qvel: Array, qacc_warmstart: Array, ctrl: Array) -> dict[str, Array]:
+def computed(qpos: Array, qvel: Array, qacc_warmstart: Array, ctrl: Array) -> dict[str, Array]:
+    """`modules` in one piece."""
     q, v, start = list(qpos), list(qvel), list(qacc_warmstart)
     solution = dynamics.forward(q, v, start, dynamics.clamp(list(ctrl)))
     pose, constraints = solution.pose, solution.constraints

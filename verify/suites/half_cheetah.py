@@ -17,7 +17,7 @@ from ...envs.core import Environment
 from ...references.core import DrawLog
 from ...references.half_cheetah.physics import MODULES, MUJOCO_VERSION, NAME, installed
 from ...references.half_cheetah.reference import NUMBERS, reset_draws
-from ..suite import Compare, Field, Property, Suite, Transition, Variant, configured, ignored
+from ..suite import Compare, Field, Part, Property, Suite, Transition, Variant, configured, ignored
 from .half_cheetah_floats import FLOATS
 from .half_cheetah_policies import BLIND, policies
 from .half_cheetah_scenarios import SCENARIOS
@@ -162,6 +162,17 @@ def properties() -> Sequence[Property]:
     return PROPERTIES
 
 
+def parts() -> Sequence[Part]:
+    from .half_cheetah_parts import PARTS
+
+    return PARTS
+
+
+# Not modules.py, which shows what the others compute, nor the numbers of tables.py and model.py,
+# which tests hold against MuJoCo's own.
+TARGETS = ("planar", "contact", "solver", "dynamics", "env", "draws", "observe", "state")
+
+
 @functools.cache
 def suite() -> Suite:
     return Suite(
@@ -179,6 +190,8 @@ def suite() -> Suite:
         policies=policies,
         scenarios=SCENARIOS,
         properties=properties,
+        targets=tuple(f"simlift.envs.half_cheetah.{name}" for name in TARGETS),
+        parts=parts,
         floats=FLOATS,
         transfer=PLAN,
         chaotic=CHAOTIC,

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
@@ -35,6 +36,10 @@ def placed(height: float) -> st.SearchStrategy[np.ndarray]:
     return numbers(9, 1.0).map(lambda x: x * scale + np.array([0.0, height, *[0.0] * 7]))
 
 
+ENDS = st.sampled_from([81, 82, 998, 999, 2**15 - 1, 2**31 - 2])
+"""Steps after which an episode may end, or a narrower count would."""
+
+
 class Case(NamedTuple):
     """The inputs of one step."""
 
@@ -48,13 +53,14 @@ def cases(height: float) -> st.SearchStrategy[Case]:
         qpos=placed(height),
         qvel=numbers(9, 20.0),
         qacc_warmstart=numbers(9, 1e3),
-        elapsed_steps=(st.sampled_from([81, 82, 998, 999]) | st.integers(0, 1001)).map(np.int32),
+        elapsed_steps=(ENDS | st.integers(0, 1001)).map(np.int32),
     )
     actions = numbers(6, 1.5).map(lambda x: x.astype(np.float32))
     return st.builds(Case, state=states, action=actions)
 
 
 LOW, HIGH = cases(0.0), cases(5.0)
+seeds = st.integers(0, 2**32 - 1).map(np.uint32)
 draws = st.builds(Draws, qpos=arrays(np.float64, 9, elements=st.floats(0, 1)), qvel=numbers(9, 6))
 
 
@@ -169,11 +175,47 @@ def motors_take_no_more_than_1(env: Environment, params: Params, case: Case) -> 
     return near(after.qpos, same.qpos) & near(after.qvel, same.qvel) & paid
 
 
+def one_nan_switches_all_motors_off(env: Environment, params: Params, case: Case) -> Array:
+    which = jnp.arange(case.action.size) == case.state.elapsed_steps % case.action.size
+    return jnp.all(jnp.stack(dynamics.clamp(list(jnp.where(which, jnp.nan, case.action)))) == 0)
+
+
 def time_alone_ends_episodes(env: Environment, params: Params, case: Case) -> Array:
     after, outcome = env.transition(case.state, case.action, None, params)
     counted = after.elapsed_steps == case.state.elapsed_steps + 1
     ended = env.is_truncated(after, params) == (after.elapsed_steps >= params.max_episode_steps)
     return counted & ended & ~outcome.terminated
+
+
+def info_is_of_this_step(env: Environment, params: Params, case: Case) -> Array:
+    after, outcome = env.transition(case.state, case.action, None, params)
+    info = outcome.info
+    way = after.qpos[0] - case.state.qpos[0]
+    earned = params.forward_reward_weight * info["x_velocity"]
+    paid = -params.ctrl_cost_weight * jnp.sum(jnp.square(case.action)).astype(way.dtype)
+    told = (info["reward_forward"] + info["reward_ctrl"]).astype(outcome.reward.dtype)
+    return (
+        (info["x_position"] == after.qpos[0])
+        & near(TIMESTEP * info["x_velocity"], way)
+        & near(info["reward_forward"], earned, 100)
+        & (jnp.abs(info["reward_ctrl"] - paid) <= 1e-6 * -paid)  # squares of float32
+        & (told == outcome.reward)
+        & (info["solver_failures"] == 0)
+    )
+
+
+def resets_draw_numbers_of_their_own(env: Environment, params: Params, seed: Array) -> Array:
+    """Nine of each kind, with all their bits, and the normal ones no image of the uniform ones."""
+    drawn = env.sample_reset_draws(jax.random.key(seed), params)
+    if drawn.qpos.shape != (9,) or drawn.qvel.shape != (9,):
+        return jnp.zeros((), bool)
+    image = jax.scipy.special.erf(drawn.qvel / np.sqrt(2))
+    return (
+        jnp.all((drawn.qpos >= 0) & (drawn.qpos < 1))
+        & jnp.any(drawn.qpos.astype(jnp.float32) != drawn.qpos)
+        & jnp.any(drawn.qvel.astype(jnp.float32) != drawn.qvel)
+        & jnp.any(jnp.abs(image - (2 * drawn.qpos - 1)) > 0.01)
+    )
 
 
 def episodes_start_near_rest(env: Environment, params: Params, drawn: Draws) -> Array:
@@ -208,7 +250,10 @@ PROPERTIES = (
     _stepped(in_the_air_only_weight_and_motion_push, "dynamics.physics_step", HIGH),
     _stepped(positions_follow_the_new_speeds, "dynamics.physics_step", LOW),
     _stepped(motors_take_no_more_than_1, "dynamics.clamp", LOW),
+    _property(one_nan_switches_all_motors_off, "dynamics.clamp", LOW),
     _stepped(time_alone_ends_episodes, "is_truncated", LOW),
+    _stepped(info_is_of_this_step, "transition", LOW),
+    _property(resets_draw_numbers_of_their_own, "draws.sample_reset_draws", seeds),
     _property(episodes_start_near_rest, "initial", draws),
     _property(views_are_the_state, "observe", LOW),
     _stepped(views_are_the_state, "observe", LOW),

@@ -245,8 +245,16 @@ SCENARIOS = (
         Scenario(f"it_starts_anew_from_{what}", variant, place, [PUSH], _seen(0, _is_near_rest))
         for variant in (DEFAULT, STEP)
         for what, place in (
-            ("an_absurd_place", {**_pose(0.0), "qpos": [0.0, 2e10, *[0.0] * 7]}),
+            # From x = 3, so that the way back shows in the reward.
+            ("an_absurd_place", {**_pose(0.0), "qpos": [3.0, 2e10, *[0.0] * 7]}),
             ("an_absurd_speed", {**_pose(0.0), "qvel": [*[0.0] * 8, -2e10]}),
+        )
+    ),
+    *(
+        Scenario(name, STEP, _moving(0.0, pitch=pitch), [REST], _seen(0, seen))
+        for name, pitch, seen in (
+            ("it_goes_on_from_the_largest_number", 1e10, lambda s, o: s["qpos"][2] == 1e10),
+            ("it_starts_anew_from_a_larger_one", 1e10 + 1, _is_near_rest),
         )
     ),
     Scenario(
