@@ -39,11 +39,14 @@ class CertificateError(ValueError):
 def statement(result: Mapping[str, Any], suite: Suite) -> dict[str, Any]:
     """The certificate of `result`, as `runner.verify` returns it."""
     hashes = result["sources"]
+    name, made = suite.package, "step, lowered"
+    if suite.program is not None:
+        name, made = Path(suite.package).name, "program"
     return {
         "_type": STATEMENT,
         "subject": [
-            {"name": suite.package, "digest": {"sha256": hashes["candidate"]}},
-            {"name": f"{suite.package}: step, lowered", "digest": {"sha256": hashes["program"]}},
+            {"name": name, "digest": {"sha256": hashes["candidate"]}},
+            {"name": f"{name}: {made}", "digest": {"sha256": hashes["program"]}},
         ],
         "predicateType": PREDICATE,
         "predicate": {

@@ -38,6 +38,8 @@ KINDS: Mapping[str, type[Exception]] = {error.__name__: error for error in BLAME
 VERIFIER = Path(__file__).parent
 REFERENCES = VERIFIER.parent / "references"
 ENVS = VERIFIER.parent / "envs"
+MADE = {"__pycache__", "regressions", "target"}
+"""Folders of what is made and not written: of Python, of verifications, of Cargo."""
 PLAIN = "from simlift.verify import plain; plain.main()"
 
 
@@ -48,7 +50,7 @@ def digest(sources: Iterable[Path], pattern: str = "*") -> str:
         inside = [source] if source.is_file() else sorted(source.rglob(pattern))
         for path in inside:
             name = path.relative_to(source.parent)
-            if path.is_file() and not {"__pycache__", "regressions"} & set(name.parts[1:]):
+            if path.is_file() and not MADE & set(name.parts[1:]):
                 content = hashlib.sha256(path.read_bytes()).digest()
                 total.update(f"{name.as_posix()}\0".encode() + content)
     return total.hexdigest()
@@ -360,7 +362,8 @@ def sources(suite: Suite) -> dict[str, str]:
     module = suite.name.partition(":")[0] if ":" in suite.name else "simlift.verify.suites"
     own = [Path(file)] if (file := getattr(sys.modules.get(module), "__file__", None)) else []
     code = [VERIFIER, REFERENCES, *sorted(ENVS.glob("*.py")), *own]
+    theirs = sources_of(suite.package) if suite.program is None else [Path(suite.package)]
     return {
-        "candidate": digest(sources_of(suite.package)),
+        "candidate": digest(theirs),
         "verifier": digest(code, "*.py"),
     }

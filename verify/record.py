@@ -66,11 +66,7 @@ class Recording:
             snapshots={k: v[start : stop + 1, which] for k, v in self.snapshots.items()},
             action=self.action[start:stop, which],
             outcome=Outcome(**outcome),  # type: ignore[arg-type]
-            draws=DrawLog(
-                count=self.draws.count[start:stop, which],
-                site=self.draws.site[start:stop, which],
-                value=self.draws.value[start:stop, which],
-            ),
+            draws=map_log(self.draws, lambda x: x[start:stop, which]),
         )
 
 
@@ -156,10 +152,18 @@ def stack_draws(logs: Sequence[DrawLog]) -> DrawLog:
     width = max(log.site.shape[1] for log in logs)
 
     def padded(x: np.ndarray) -> np.ndarray:
-        return np.pad(x, [(0, 0), (0, width - x.shape[1])])
+        return x if x.ndim == 1 else np.pad(x, [(0, 0), (0, width - x.shape[1])])
 
-    return DrawLog(
-        count=np.stack([log.count for log in logs]),
-        site=np.stack([padded(log.site) for log in logs]),
-        value=np.stack([padded(log.value) for log in logs]),
-    )
+    names = [field.name for field in dataclasses.fields(DrawLog)]
+    columns = {name: [getattr(log, name) for log in logs] for name in names}
+    stacked: dict[str, Any] = {
+        name: None if any(x is None for x in column) else np.stack([padded(x) for x in column])
+        for name, column in columns.items()
+    }
+    return DrawLog(**stacked)
+
+
+def map_log(log: DrawLog, function: Callable[[np.ndarray], np.ndarray]) -> DrawLog:
+    """A log whose arrays are what the function makes of them."""
+    values = {field.name: getattr(log, field.name) for field in dataclasses.fields(DrawLog)}
+    return DrawLog(**{name: None if x is None else function(x) for name, x in values.items()})  # type: ignore[arg-type]

@@ -124,9 +124,10 @@ def write_report(
         for number, story in enumerate(result["divergences"], start=1)
     ]
     seed = result["seeds"][0]
+    shown_variants = suite.variants[:num_samples] if suite.program is None else ()
     samples = [
         viewers.sample(variant, seed, sample_steps, f"sample-{number}")
-        for number, variant in enumerate(suite.variants[:num_samples], start=1)
+        for number, variant in enumerate(shown_variants, start=1)
     ]
     shown = [story["viewer"] for story in stories if story["viewer"]] + samples
     page = _template().render(
@@ -138,6 +139,7 @@ def write_report(
         fields=_fields(suite),
         stories=stories,
         samples=samples,
+        of_program=suite.program is not None,
         versions={
             result["reference"]["name"]: result["reference"]["version"],
             **machine.versions(),
@@ -223,7 +225,10 @@ class _Viewers:
         )
 
     def divergence(self, story: Mapping[str, Any], identity: str) -> dict[str, Any] | None:
-        """The shrunk tape of a story, on both sides; None where the tape is no longer there."""
+        """The shrunk tape of a story, on both sides; None where the tape is no longer there, and
+        of a program, which has no pictures: `simlift replay` shows its steps."""
+        if self.suite.program is not None:
+            return None
         try:
             tape = load(Path(story["tape"]))
         except TapeFileError:

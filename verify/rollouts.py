@@ -36,7 +36,8 @@ def play_policies(session: Session) -> None:
 def play_targeted(session: Session) -> None:
     """Policies trained to play well and to be surprised, and an explorer of the reference."""
     suite, chosen = session.suite, session.options.cells
-    kinds = ("curious",) if suite.transfer is None else ("trained", "curious")
+    kinds: Sequence[str] = ("curious",) if suite.transfer is None else ("trained", "curious")
+    kinds = kinds if suite.program is None else ()  # nothing can be trained in a program
     for kind in kinds:
         if chosen is not None and all(policy != kind for _, policy in chosen):
             continue

@@ -49,6 +49,7 @@ class Run(Session):
     def __init__(self, suite: Suite, options: Options, progress: Progress = silent) -> None:
         super().__init__(suite, options, progress)
         self.program = ""
+        self.apart = options.isolated and suite.program is None  # a program is, as it is
 
     def result(self) -> dict[str, Any]:
         """Run everything. The dict of DESIGN.md, section 6."""
@@ -56,7 +57,7 @@ class Run(Session):
         hashes = sources(self.suite)
         if self.options.seed is None:  # the candidate is fixed before anybody knows the seed
             self.seed = secrets.randbits(SEED_BITS)
-        if self.options.isolated:
+        if self.apart:
             self.host = IsolatedHost(self.suite, [self.options.bank, cache_dir()])
         with self.host:
             try:
@@ -79,7 +80,7 @@ class Run(Session):
             "levels": [dataclasses.asdict(row) for row in self.rows],
             "seeds": [self.seed],
             "seed_drawn": self.options.seed is None,
-            "isolated": self.options.isolated,
+            "isolated": self.apart or self.suite.program is not None,
             "options": {
                 "episodes": self.options.episodes,
                 "examples": self.options.examples,
@@ -153,7 +154,7 @@ class Run(Session):
     def _beside(self, levels: Sequence[str]) -> Iterator[Callable[[], Found]]:
         """Gathers evidence while the levels run, in processes that the judge asks nothing else;
         where nothing is isolated, when its result is asked for."""
-        if not (levels and self.options.isolated):
+        if not (levels and self.apart):
             yield lambda: self._evidence(self.host, levels, self.progress)
             return
         waiting = threading.Event()
@@ -264,7 +265,7 @@ class Run(Session):
         def prove(process: int, numbers: Sequence[int]) -> dict[int, tuple[str, str]]:
             return host.prove(numbers, self.seed, self.options.bank, progress, process)
 
-        with ThreadPoolExecutor(2 if self.options.isolated else 1) as threads:
+        with ThreadPoolExecutor(2 if self.apart else 1) as threads:
             first, second = threads.map(gather, range(2))
             results = {**first, **second}
             if (matrix := results.get("mutants")) is not None:
@@ -315,10 +316,11 @@ def replay(path: Path) -> dict[str, Any]:
     tape = load(path)
     suite = get_suite(tape.suite)
     run = Run(suite, Options())
-    comparison, player = run.sides(tape.variant)
-    starts = {name: value[None] for name, value in tape.start.items()}
-    recording, difference = player.play(starts, tape.actions[:, None])
-    trace = comparison.trace(comparison.synchronised(recording), recording)
+    with run.host:
+        comparison, player = run.sides(tape.variant)
+        starts = {name: value[None] for name, value in tape.start.items()}
+        recording, difference = player.play(starts, tape.actions[:, None])
+        trace = comparison.trace(comparison.synchronised(recording), recording)
     steps = [
         {
             "step": t,

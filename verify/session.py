@@ -10,6 +10,7 @@ from ..references.core import Outcome
 from .compare import Comparison, Difference
 from .evidence import EVIDENCE, Progress
 from .host import Host, LocalHost, Row
+from .program_host import ProgramHost
 from .record import Recording
 from .story import Story, tell
 from .suite import Suite, Variant
@@ -27,8 +28,9 @@ MAX_STORIES = 5
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
     """episodes: whole games for each variant, spread over its policies; seed: None draws one after
-    the sources of the candidate are fixed; isolated: the candidate in processes of its own, which
-    find the suite by its name; cells: (variant, policy) pairs, to roll out these alone."""
+    the sources of the candidate are fixed; isolated: an environment in processes of its own, which
+    find the suite by its name, as a program is anyway; cells: (variant, policy) pairs, to roll out
+    these alone."""
 
     episodes: int = 200
     seed: int | None = 0
@@ -66,7 +68,7 @@ class Session:
         self.tallies = Counter(dict.fromkeys(suite.tallies, 0))
         self.evidence: dict[str, dict[str, Any]] = {}
         self.seed = options.seed or 0
-        self.host: Host = LocalHost(suite)
+        self.host: Host = LocalHost(suite) if suite.program is None else ProgramHost(suite)
         self._comparisons: dict[str, tuple[Comparison, Player]] = {}
 
     def row(self, level: str, variant: str = "", policy: str = "") -> Row:

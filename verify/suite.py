@@ -135,7 +135,8 @@ def ignored(why: str) -> Compare:
 class Field:
     """One field of the reference's snapshot: where our side says the same, and how they compare."""
 
-    ours: Callable[[Transition], Array] | None
+    ours: Callable[[Transition], Array] | None = None
+    """Of a program, none: its snapshot has a field of the same name."""
     compare: Compare = EXACT
     module: str = ""
     """The function of the translation that writes it: where to look first."""
@@ -237,25 +238,38 @@ class Equivalent:
             raise SuiteError("a mutant is equivalent for a reason only: give `why`")
 
 
+def _absent(*_: Any) -> Any:
+    """Stands for what a suite of a program does not have."""
+    raise SuiteError("a program has no environment, and nothing that is made of one")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Suite:
-    """What equality means for one system, and how to go looking for a difference."""
+    """What equality means for one system, and how to go looking for a difference.
+
+    The candidate is an environment, then `environment`, `state` and `draws` are given, or a program
+    (program.py), then nothing that is made of an environment is: see OF_ENVIRONMENTS.
+    """
 
     name: str
     package: str
     """Full name of the package, or module, that holds the translation. It is loaded where it is
-    watched, so a suite imports it inside its functions only."""
+    watched, so a suite imports it inside its functions only. Of a program, the path of the folder
+    that holds its sources."""
     variants: Sequence[Variant]
-    environment: Callable[[Variant], tuple[Environment, Any]]
+    environment: Callable[[Variant], tuple[Environment, Any]] = _absent
+    program: Callable[[Variant], Sequence[str]] | None = None
+    """The command of a program that speaks the line protocol (references/README.md), obeys tapes
+    and whose snapshot has every compared field of the reference, and no field that it lacks."""
     reference: Callable[[Variant, int], VectorReference]
     fields: Mapping[str, Field]
     outcome: Mapping[str, Compare] = dataclasses.field(default_factory=dict)
     """How OUTCOME_FIELDS are compared that need not be equal bit by bit."""
-    state: Callable[[Mapping[str, Array], Any], Any]
+    state: Callable[[Mapping[str, Array], Any], Any] = _absent
     """(the reference's fields of one instance, params) -> our state, for re-synchronisation."""
-    draws: Callable[[DrawLog], tuple[Any, Any]]
+    draws: Callable[[DrawLog], tuple[Any, Any]] = _absent
     """The reference's log [B] -> (draws of the step, draws of its reset), numpy with axis [B]."""
-    reset_draws_used: Mapping[str, int]
+    reset_draws_used: Mapping[str, int] = dataclasses.field(default_factory=dict)
     score: Callable[[Snapshot, np.ndarray], np.ndarray]
     """(snapshot right after the step that ended an episode, returns [B]) -> its score [B]."""
     policies: Callable[[Variant], Mapping[str, Policy]]
@@ -304,6 +318,19 @@ class Suite:
     def __post_init__(self) -> None:
         if self.chaotic and not self.floats:
             raise SuiteError(f"{self.name} is chaotic: give plans of `floats` for its free runs")
+        absent = [name for name in OF_EVERY_ENVIRONMENT if getattr(self, name) is _absent]
+        if self.program is None and absent:
+            raise SuiteError(
+                f"{self.name}: give `program`, or {', '.join(f'`{name}`' for name in absent)}: the "
+                "candidate is a program or an environment"
+            )
+        given = [f.name for f in dataclasses.fields(self) if f.name in OF_ENVIRONMENTS]
+        given = [name for name in given if getattr(self, name) not in NOTHING]
+        if self.program is not None and given:
+            raise SuiteError(
+                f"{self.name}: the candidate is a program, which has nothing of an environment: "
+                f"leave out {', '.join(given)}"
+            )
 
     @property
     def field_names(self) -> set[str]:
@@ -337,6 +364,16 @@ class Suite:
                 f"{self.name}: the table of fields must be total; without a comparator: "
                 f"{sorted(missing)}, not in the reference: {sorted(unknown)}"
             )
+
+
+OF_EVERY_ENVIRONMENT = ("environment", "state", "draws")
+OF_ENVIRONMENTS = {
+    *OF_EVERY_ENVIRONMENT,
+    *("reset_draws_used", "properties", "targets", "parts", "equivalent", "domain", "place"),
+    *("floats", "recompiled", "derived", "tallies", "transfer"),
+}
+"""Fields of a Suite that a program's does not have."""
+NOTHING: Sequence[Any] = (_absent, None, tuple, (), [], {})
 
 
 def tally_name(name: str) -> str:

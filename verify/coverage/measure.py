@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...references.core import DrawLog
 from ..compare import Comparison, Difference, inputs_of
-from ..record import Recording, record_policy, record_tape
+from ..record import Recording, map_log, record_policy, record_tape
 from ..suite import Suite, SuiteError, Variant, derive_seed
 from .collector import Collector, collector
 from .explorer import BUDGET_STEPS, explore
@@ -240,12 +239,11 @@ def resynchronised(comparison: Comparison, recording: Recording) -> Difference:
 
     before = {name: pieces(value[:-1]) for name, value in recording.snapshots.items()}
     inputs = inputs_of(recording)
-    action, log = pieces(inputs["action"]), inputs["draws"]
-    count, site, value = pieces(log.count), pieces(log.site), pieces(log.value)
+    action, log = pieces(inputs["action"]), map_log(inputs["draws"], pieces)
     parts = [
         comparison.candidate.resynchronised(
             {name: fields[i] for name, fields in before.items()},
-            {"action": action[i], "draws": DrawLog(count=count[i], site=site[i], value=value[i])},
+            {"action": action[i], "draws": map_log(log, lambda x: x[i])},  # noqa: B023
         )
         for i in range(len(action))
     ]
