@@ -35,7 +35,7 @@ ELEMENTWISE: Mapping[str, Callable[..., Any]] = {
     "sub": np.subtract,
     "xor": np.bitwise_xor,
 }
-MAX_TRIPS = 1000
+MAX_TRIPS = 200
 """Of a while loop, after which it is taken to go on forever."""
 CALLS = {"jit": "jaxpr", "closed_call": "call_jaxpr", "custom_jvp_call": "call_jaxpr"}
 """Operations that are a program themselves, and which of their parameters it is."""

@@ -18,6 +18,7 @@ from ...references.core import DrawLog
 from ...references.half_cheetah.physics import MODULES, MUJOCO_VERSION, NAME, installed
 from ...references.half_cheetah.reference import NUMBERS, reset_draws
 from ..suite import Compare, Field, Part, Property, Suite, Transition, Variant, configured, ignored
+from .half_cheetah_equivalent import EQUIVALENT
 from .half_cheetah_floats import FLOATS
 from .half_cheetah_policies import BLIND, policies
 from .half_cheetah_scenarios import SCENARIOS
@@ -192,6 +193,7 @@ def suite() -> Suite:
         properties=properties,
         targets=tuple(f"simlift.envs.half_cheetah.{name}" for name in TARGETS),
         parts=parts,
+        equivalent=EQUIVALENT,
         floats=FLOATS,
         transfer=PLAN,
         chaotic=CHAOTIC,

@@ -38,6 +38,7 @@ SHORT = Variant(  # resets, and more than one physics step
 PLAIN = Variant("all defaults, jnp", {"kernel": "jnp"}, x64=True)
 NUM_ENVS, NUM_STEPS, EVERY = 8, 200, 16
 STATE = ("qpos", "qvel", "qacc_warmstart")
+REWARD = "outcome.reward"
 
 Case = Mapping[str, Any]
 
@@ -91,7 +92,7 @@ def _placed(variant: Variant, seed: int) -> list[Recording]:
 
 
 def _steps(recording: Recording, every: int) -> Case:
-    """Some of its steps, [N]: before, action and after, by MuJoCo's names."""
+    """Some of its steps, [N]: before, action, reward and after, by MuJoCo's names."""
     chosen = np.arange(0, recording.num_steps, every)
 
     def flat(x: np.ndarray, at: np.ndarray = chosen) -> np.ndarray:
@@ -101,6 +102,7 @@ def _steps(recording: Recording, every: int) -> Case:
     return {
         "before": {name: flat(shown[name]) for name in STATE},
         "action": flat(recording.action),
+        "reward": flat(recording.outcome.reward),
         "after": {name: flat(shown[name], chosen + 1) for name in (*STATE, "ctrl", *MODULES)},
     }
 
@@ -154,10 +156,12 @@ def _agree(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> Array:
 
 def physics_step_agrees(env: Environment, params: Params, case: Case) -> Array:
     qpos, qvel, qacc = (case["before"][name] for name in STATE)
-    ctrl = case["action"].astype(qpos.dtype)
-    *after, _, failures = dynamics.steps(qpos, qvel, qacc, ctrl, count=1)
-    ours = dict(zip(STATE, after, strict=True))
-    return _agree(ours, {name: case["after"][name] for name in STATE}) & (failures == 0)
+    action = case["action"]
+    *after, way, failures = dynamics.steps(qpos, qvel, qacc, action.astype(qpos.dtype), count=1)
+    _, forward, cost = dynamics.rewards(way, action, 1, params)
+    ours = {**dict(zip(STATE, after, strict=True)), REWARD: (forward + cost).astype(jnp.float32)}
+    theirs = {**{name: case["after"][name] for name in STATE}, REWARD: case["reward"]}
+    return _agree(ours, theirs) & (failures == 0)
 
 
 def modules_agree(env: Environment, params: Params, case: Case) -> Array:

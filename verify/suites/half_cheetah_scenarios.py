@@ -175,6 +175,16 @@ SCENARIOS = (
         _seen(0, lambda s, o: limited(s).all()),
     ),
     Scenario(
+        "a_limit_that_is_just_reached_does_not_push",
+        STEP,
+        {
+            **_pose(HIGH, 0.0, [low for low, _ in LIMITS]),
+            "qvel": [0.0] * 3 + [-BENDING] * NUM_LIMITS,
+        },
+        [REST],
+        _seen(0, lambda s, o: limited(s).any()),
+    ),
+    Scenario(
         "limits_and_contacts_at_once",
         STEP,
         _pose(-0.55, 0.3, BENT),
