@@ -6,9 +6,11 @@ modules are in, everything is verified in processes of their own.
 """
 
 import dataclasses
+import functools
+import importlib.util
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ import tyro
 from ..envs.files import write_atomically
 from ..references.core import ReferenceUnavailable
 from ..verify import runner, verify
+from ..verify.prove.environments import Prover
 from ..verify.story import Story
+from ..verify.suite import Suite
 from ..verify.suites import get_suite
 from .phases import SUITE, Rendering, load, variables
 from .plan import Plan
@@ -51,11 +55,12 @@ def check(options: Options) -> dict[str, Any]:
     """Compare both sides of the project in the current folder, and write result.json.
 
     64-bit types stay switched on where a variant wants them. Returns what `verify` does, and raises
-    as it does; ValueError where the suite cannot be loaded.
+    as it does; ValueError where the suite cannot be loaded, see also `check_declared`.
     """
     suite = get_suite(SUITE)
     if any(variant.x64 for variant in suite.variants):
         jax.config.update("jax_enable_x64", True)  # a callback has a thread of its own
+    check_declared(suite)
     result = verify(
         suite,
         runner.Options(
@@ -68,6 +73,32 @@ def check(options: Options) -> dict[str, Any]:
     options.out.mkdir(parents=True, exist_ok=True)
     write_atomically(options.out / "result.json", json.dumps(result, indent=1))
     return result
+
+
+def check_declared(suite: Suite) -> None:
+    """Ask the suite for what only later phases need, in which it cannot be mended any more.
+
+    Raises ValueError, in one line, for what cannot be had.
+    """
+    asked: dict[str, Callable[[], Any]] = {"properties": suite.properties, "parts": suite.parts}
+    for target in suite.targets:
+        asked[f"target {target}"] = functools.partial(_found, target)
+    if suite.coverage is not None:
+        for source in suite.coverage.sources:
+            asked[f"coverage of {source.name}"] = lambda source=source: source.path().stat()
+    if suite.domain is not None:
+        for variant in suite.variants:
+            asked[f"domain of {variant.name}"] = functools.partial(Prover(suite).inputs, variant)
+    for name, ask in asked.items():
+        try:
+            ask()
+        except Exception as error:  # of whatever kind: the suite's own code runs
+            raise ValueError(f"{SUITE}: {name}: {type(error).__name__}: {error}") from error
+
+
+def _found(target: str) -> None:
+    if importlib.util.find_spec(target) is None:
+        raise ModuleNotFoundError(f"there is no module {target}")
 
 
 def check_outputs(rendering: Rendering, project: Project, workspace: Path) -> None:

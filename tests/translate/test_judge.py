@@ -440,6 +440,14 @@ def test_a_suite_has_to_compare_what_is_planned(
             ('"stream": Field(', '"rng": Field('),
             "the verification could not be run: judge.suite:SUITE: the table of",
         ),
+        (
+            ("    properties=properties,", "    properties=properties,\n    domain=state,"),
+            "the verification could not be run: judge.suite:SUITE: domain of default: TypeError",
+        ),
+        (
+            ('targets=("walk.move",)', 'targets=("walk.mvoe",)'),
+            "the verification could not be run: judge.suite:SUITE: target walk.mvoe",
+        ),
     ],
 )
 def test_a_scaffold_is_judged_while_the_reference_stands_in(
