@@ -1,0 +1,86 @@
+"""Teams as arrays, made by Showdown or by hand."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from .bridge import Bridge
+
+TEAM_SIZE, NUM_MOVES, NUM_STATS = 6, 4, 6
+FORMAT = "gen1randombattle"
+MAX_EV, MAX_IV = 255, 30
+_WIDTHS = (1, 1, NUM_MOVES, NUM_STATS, NUM_STATS)  # of a Pokemon's integers on the wire
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Teams:
+    """`N` teams, by number in the National Dex and in the list of moves; 0 is none, and comes last.
+
+    Statistics: hp, atk, def, spa, spd, spe. Individual values are even: twice generation 1's.
+    """
+
+    species: np.ndarray  # int16 [N, 6]
+    level: np.ndarray  # int16 [N, 6]
+    moves: np.ndarray  # int16 [N, 6, 4]
+    evs: np.ndarray  # int16 [N, 6, 6]
+    ivs: np.ndarray  # int16 [N, 6, 6]
+
+    def __len__(self) -> int:
+        return len(self.species)
+
+    @classmethod
+    def of(cls, species: Any, level: Any, moves: Any) -> Self:
+        """Teams of these Pokemon, which may be fewer than six, with all values maximal."""
+        species, level, moves = (np.asarray(value, np.int16) for value in (species, level, moves))
+        present = (species > 0)[..., None]
+        evs, ivs = (
+            np.where(present, np.full(NUM_STATS, value, np.int16), 0).astype(np.int16)
+            for value in (MAX_EV, MAX_IV)
+        )
+        parts = (species, level, moves, evs, ivs)
+        padded = (
+            np.pad(part, [(0, 0), (0, TEAM_SIZE - part.shape[1])] + [(0, 0)] * (part.ndim - 2))
+            for part in parts
+        )
+        return cls._of_parts(padded)
+
+    @classmethod
+    def random(cls, count: int, seed: int, format: str = FORMAT) -> Self:
+        """Teams that Showdown generates, in pairs: the two of a battle share at most one Ditto.
+
+        Raises ReferenceUnavailable.
+        """
+        words = np.random.SeedSequence(seed).generate_state(count, np.uint64)
+        seeds = [f"gen5,{word:016x}" for word in words]
+        pairs = [seeds[i : i + 2] for i in range(0, count, 2)]
+        return cls._asked(format, "generate", teamSeeds=pairs)
+
+    @classmethod
+    def unpack(cls, packed: Sequence[str]) -> Self:
+        """Teams in Showdown's packed format. Nicknames are lost; blank statistics are maximal."""
+        return cls._asked(FORMAT, "unpack", packed=list(packed))
+
+    @classmethod
+    def _asked(cls, format: str, verb: str, **given: Any) -> Self:
+        bridge = Bridge(format, 0, log=False)
+        try:
+            bridge.start()
+            rows = np.array(bridge.call(verb, **given)["teams"], np.int16)
+        finally:
+            bridge.close()
+        parts = np.split(rows, np.cumsum(_WIDTHS)[:-1], axis=-1)
+        return cls._of_parts([parts[0][..., 0], parts[1][..., 0], *parts[2:]])
+
+    @classmethod
+    def _of_parts(cls, parts: Any) -> Self:
+        names = (field.name for field in dataclasses.fields(cls))
+        return cls(**dict(zip(names, parts, strict=True)))
+
+    def rows(self, index: int) -> list[list[int]]:
+        """Team `index` as it travels: the integers of each Pokemon that is there."""
+        parts = [getattr(self, field.name)[index] for field in dataclasses.fields(self)]
+        rows = np.concatenate([part.reshape(TEAM_SIZE, -1) for part in parts], axis=1)
+        present: list[list[int]] = rows[rows[:, 0] > 0].tolist()
+        return present
