@@ -20,6 +20,7 @@ import tyro
 from ..envs.files import write_atomically
 from ..references.core import ReferenceUnavailable
 from ..verify import runner, verify
+from ..verify.coverage import Source
 from ..verify.prove.environments import Prover
 from ..verify.story import Story
 from ..verify.suite import Suite
@@ -85,7 +86,7 @@ def check_declared(suite: Suite) -> None:
         asked[f"target {target}"] = functools.partial(_found, target)
     if suite.coverage is not None:
         for source in suite.coverage.sources:
-            asked[f"coverage of {source.name}"] = lambda source=source: source.path().stat()
+            asked[f"coverage of {source.name}"] = functools.partial(_readable, source)
     if suite.domain is not None:
         for variant in suite.variants:
             asked[f"domain of {variant.name}"] = functools.partial(Prover(suite).inputs, variant)
@@ -94,6 +95,10 @@ def check_declared(suite: Suite) -> None:
             ask()
         except Exception as error:  # of whatever kind: the suite's own code runs
             raise ValueError(f"{SUITE}: {name}: {type(error).__name__}: {error}") from error
+
+
+def _readable(source: Source) -> None:
+    source.path().read_bytes()
 
 
 def _found(target: str) -> None:
