@@ -22,11 +22,11 @@ from typing import Any
 from ..references.core import ReferenceUnavailable
 from ..references.fetch import cache_dir
 from ..verify.session import ALL_LEVELS, LEVELS
-from . import check, verdict
+from . import check, crate, verdict
 from .commits import RunBranch
 from .phases import PHASES, Rendering
 from .plan import Plan
-from .project import Project
+from .project import Language, Project
 from .sandbox import Ended, Limits, Mode, Sandbox
 from .verdict import Finding, Verdict
 
@@ -41,6 +41,7 @@ FOLDERS = ("judge", "notes", "reference", "runs", "tests")
 AT_START = {"simlift", "sitecustomize", "usercustomize"}
 VERIFY, CHECK = ["simlift", "verify"], ["simlift", "translate", "check"]
 PYTEST = ["python", "-m", "pytest"]
+BUILD = ["cargo", "build", "--release", "--offline", "--quiet", "--message-format", "short"]
 # -P: nothing is imported from the current folder first.
 MODULE = (sys.executable, "-P", "-m")
 
@@ -94,10 +95,12 @@ def keep_done(workspace: Path, modules: Sequence[str]) -> None:
     path.write_text(json.dumps(list(modules)) + "\n")
 
 
-def programs() -> tuple[Path, ...]:
+def programs(language: Language = "jax") -> tuple[Path, ...]:
     """What has to be readable where commands of Python and simlift run: installed libraries, this
-    package alone out of its folder, and the cache of references."""
+    package alone out of its folder, the cache of references, and of Rust its toolchain."""
     found = {Path(sys.prefix), Path(sys.base_prefix)}
+    if language == "rust" and (toolchain := crate.toolchain()) is not None:
+        found.add(toolchain)
     found |= {Path(entry) for entry in sys.path if Path(entry).name.endswith("-packages")}
     found |= {path for path in PACKAGE.iterdir() if _is_code(path)}
     with contextlib.suppress(ReferenceUnavailable):  # then nothing is in it
@@ -175,8 +178,13 @@ def _outputs(rendering: Rendering, project: Project, workspace: Path) -> Iterato
 
 def _imports(rendering: Rendering, project: Project, workspace: Path) -> Iterator[str]:
     """What a translation that is whole imports of the judge, the reference and the verifier. The
-    verifier's L0 sees everything else, but not what the suite has already loaded."""
-    if project.language != "jax" or PHASES.index(rendering.phase) < PHASES.index("compose"):
+    verifier's L0 sees everything else, but not what the suite has already loaded. Of a crate, whose
+    processes nothing watches, what its sources say."""
+    whole = PHASES.index(rendering.phase) >= PHASES.index("compose")
+    if project.language == "rust":
+        yield from crate.outside(workspace / project.name, whole=whole)
+        return
+    if not whole:
         return
     ours = {f"simlift.{path.stem}" for path in PACKAGE.iterdir() if _is_code(path)}
     refused = {"judge", *FOLDERS, *ours} - {"simlift.envs", "simlift.__init__"}
@@ -219,14 +227,35 @@ class Bench:
 
     def find(self, success_command: str) -> Finding:
         """What the phase's commands find; the first that does not pass ends it."""
+        try:
+            return self._find(success_command)
+        finally:
+            for made in self.out.glob("*/written/target"):  # much, and soon made again
+                shutil.rmtree(made)
+
+    def _find(self, success_command: str) -> Finding:
         commands = [shlex.split(part) for part in success_command.split("&&")]
         found = Finding(details={"kind": "outputs"})
+        if success_command and self.project.language == "rust" and self._manifest.is_file():
+            found = self._run(BUILD, self.out / "build")
+            if found.line:
+                return found
         for number, words in enumerate(filter(None, commands)):
             found = self._run(words, self.out / str(number))
             if found.line:
                 score = (number + found.score) / len(commands)
                 return dataclasses.replace(found, score=score)
         return found
+
+    @property
+    def _manifest(self) -> Path:
+        """Of the crate, where the translation is one."""
+        return self.copy / self.project.name / crate.MANIFEST
+
+    @property
+    def _built(self) -> Path:
+        """Where Cargo puts what it makes of the crate."""
+        return self.out / "build" / "written" / "target"
 
     def _run(self, words: Sequence[str], out: Path) -> Finding:
         if out.exists():  # of a judge that was interrupted
@@ -240,12 +269,24 @@ class Bench:
             "SIMLIFT_CACHE": str(cache_dir()),
             "PYTHONPATH": os.pathsep.join(map(str, self.project.imports)),
         }
-        readable = [*programs(), *imported(self.project), self.copy]
+        readable = [*programs(self.project.language), *imported(self.project), self.copy]
+        if self.project.language == "rust":
+            folder = crate.cargo().parent
+            env["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])
+            env["CARGO_TARGET_DIR"] = str(written / "target")
+            env[crate.PROGRAM] = str(self._built / "release" / self.project.name)
+            readable += [self._built] if self._built.exists() and words != BUILD else []
         box = Sandbox(workspace=written, readable=readable, mode=self.mode)
         command = ["env", "-C", str(self.copy), *_command(words, written, self.seed)]
+        if words == BUILD:
+            command += ["--manifest-path", str(self._manifest)]
         ended = box.run(command, limits=self.limits, output=out, env=env)
         if (found := verdict.stopped(ended)) is not None:
             return found
+        if words == BUILD:
+            return crate.built(ended)
+        if words[:2] == crate.TESTS:
+            return crate.tested(ended)
         if words[:3] == PYTEST:
             return verdict.tested(ended, written)
         return self._verified(ended, words, written)
@@ -261,6 +302,8 @@ class Bench:
 
 def _command(words: Sequence[str], out: Path, seed: int) -> list[str]:
     """A success command with our own programs, the hidden seed, and where its result has to be."""
+    if words[0] == crate.TESTS[0]:
+        return [*words]
     if words[:3] == PYTEST:
         options = ["-p", "no:cacheprovider", "--junitxml", str(out / "junit.xml")]
         return [sys.executable, *words[1:], *options]

@@ -330,7 +330,7 @@ class _Loop:
                 prompt=(logs / "prompt.md").read_text(encoding="utf-8"),
                 workspace=workspace,
                 readable=(
-                    *judges.programs(),
+                    *judges.programs(self.project.language),
                     *judges.imported(self.project),
                     *(path for path in paths if path.exists()),
                 ),

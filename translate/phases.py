@@ -11,8 +11,8 @@ template's variables too:
     budget_usd         dollars that one attempt may spend
     max_turns          turns that one attempt may take
     success_command    what the judge runs, and the coder may run: `simlift verify`, `simlift
-                       translate check` and `python -m pytest`, joined by &&; empty where the
-                       outputs say all
+                       translate check`, `python -m pytest` and `cargo test`, joined by &&; empty
+                       where the outputs say all
     forbid_paths       what the phase must not change, beside FORBIDDEN
 """
 
@@ -55,6 +55,9 @@ PHASES = (
     "certificate",
 )
 """In order; the first is for specifications alone, translate_module and swap_module take turns."""
+
+OF_JAX = ("mutants", "transfer")
+"""Phases about evidence that is made of an environment in JAX, and not of a program."""
 
 VARIABLES: Mapping[str, str] = {
     "name": "name of the project and of the package that is written",
@@ -240,7 +243,7 @@ def work(project: Project, plan: Plan | None) -> list[Item]:
         if phase == "translate_module":
             for module in plan.modules:
                 items += [Item(phase=each, module=module) for each in (phase, "swap_module")]
-        elif phase != "swap_module":
+        elif phase != "swap_module" and not (project.language == "rust" and phase in OF_JAX):
             items.append(Item(phase=phase))
     return items
 

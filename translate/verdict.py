@@ -20,6 +20,8 @@ FILE = "verdict.json"
 BELOW = 0.999  # the best score of what does not pass
 LONGEST = 300  # characters of a verdict's line
 ERROR = re.compile(r"simlift: |[A-Za-z_][\w.]*(Error|Exception|Unavailable|Warning|Interrupt)\b")
+STOPPING = ("broke", "same_avals", "hello")
+"""Checks of L0 after which no other level is tried, where they fail."""
 STOPS = {
     "time": "ran longer than it may",
     "stall": "showed no sign of life any more",
@@ -233,7 +235,7 @@ def _score(rows: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> float:
     for row in rows:
         share = 1 - min(1.0, row["mismatches"] / max(row["count"], 1))
         by_level.setdefault(row["level"].split()[0], []).append(share)
-    reached = not any(row["policy"] in ("broke", "same_avals") for row in rows)
+    reached = not any(row["policy"] in STOPPING and row["mismatches"] for row in rows)
     shares = [sum(some) / len(some) if some else float(reached) for some in by_level.values()]
     return sum(shares) / max(len(shares), 1)
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .. import sandbox
+from .. import crate, sandbox
 from ..budget import Budget, Share
 from ..meter import Meter
 from ..sandbox import Ended, Sandbox, SandboxUnavailable
@@ -268,8 +268,11 @@ def _last_line(ended: Ended) -> str:
 
 
 def _path() -> str:
-    """PATH, first the Python that runs this: it has the checks that a coder is told to make."""
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    """PATH, first the Python that runs this, which has the checks that a coder is told to make, and
+    Rust's own programs instead of rustup's, which look for a home that is not there."""
+    rust = crate.toolchain()
+    folders = [Path(sys.executable).parent, *([] if rust is None else [rust / "bin"])]
+    return os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
 
 
 def _program(found: Path) -> Program:
