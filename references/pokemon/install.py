@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 PACKAGE = "pokemon-showdown"
 VERSION: str = json.loads((HERE / "package.json").read_text())["dependencies"][PACKAGE]
 NPM_TIMEOUT_S = 600
+NUM_REASONS = 4  # lines of npm's errors that are told; more are paths of logs
 # No scripts: nothing of these packages runs before we run it. No optional ones: databases of the
 # server, which download binaries.
 NPM_CI = ("ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund")
@@ -60,7 +61,8 @@ def _only_one(path: Path) -> Iterator[None]:
 
 def _install(npm: str, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".npm-") as scratch_name:
-        scratch = Path(scratch_name)
+        scratch = Path(scratch_name) / "package"
+        scratch.mkdir()
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, scratch)
         try:
@@ -77,13 +79,10 @@ def _install(npm: str, target: Path) -> None:
         except subprocess.TimeoutExpired:
             failed, said = True, [f"no answer within {NPM_TIMEOUT_S} s"]
         if failed:
-            errors = [line for line in said if line.lower().startswith(("npm err", "npm error"))]
-            reason = (errors or said or ["no reason given"])[-1 if not errors else 0]
+            errors = [line.removeprefix("npm error ") for line in said if "npm error " in line]
+            reason = "; ".join(errors[:NUM_REASONS]) or (said or ["no reason given"])[-1]
             raise ReferenceUnavailable(
                 f"{PACKAGE} {VERSION} could not be installed with npm: {reason}; check the "
                 f"network, or run npm {' '.join(NPM_CI)} beside its lock file in {target}"
             )
-        # 0755, not the 0700 of a temporary folder; and whole, so that `is_dir` is enough to know.
-        scratch.chmod(0o755)
-        scratch.rename(target)
-        scratch.mkdir()  # for the context manager to remove
+        scratch.rename(target)  # whole or not at all

@@ -1,261 +1,16 @@
-// The state of a battle at a decision as integers, and back. README.md says what is left out.
-import { dex, makeBattle, NUM_MOVES, requestOf, REQUESTS, STATS } from "./battles.mjs";
-import { TEAM_SIZE, toSet, winnerOf } from "./battles.mjs";
+// The state of a battle at a decision as integers, and back.
+import { dex, makeBattle, NUM_MOVES, REQUESTS, STATS, TEAM_SIZE, toSet } from "./battles.mjs";
+import { battleFields, pokemonFields, sideFields } from "./fields.mjs";
+import { makeVolatiles, moveOf, VOLATILE_NAMES, VOLATILES } from "./fields.mjs";
 import { PRNG } from "./showdown.mjs";
 
-const STATUSES = ["", "slp", "psn", "brn", "frz", "par", "tox", "fnt"];
-const TYPES = ["", "Normal", "Fighting", "Flying", "Poison", "Ground", "Rock", "Bug", "Ghost"]
-  .concat(["Fire", "Water", "Grass", "Electric", "Psychic", "Ice", "Dragon", "???"]);
-const BOOSTS = ["atk", "def", "spa", "spd", "spe", "accuracy", "evasion"];
-const BATTLE_STATS = STATS.slice(1);
-const TIE = 2;
-const FROM_SELF = 1;
-const FROM_FOE = 2;
+const TIE = 2; // the winner
 
-// -- codes
-
-const PSEUDO_MOVES = ["nomove", "cannotmove", "recharge", "fight"]; // after the 165 real ones
-const moveCodes = new Map([["", 0]]);
-const moveIds = [""];
-for (const move of dex.moves.all().filter((move) => move.gen === 1)) moveIds[move.num] = move.id;
-moveIds.push(...PSEUDO_MOVES);
-moveIds.forEach((id, code) => moveCodes.set(id, code));
-const speciesIds = [""];
-for (const species of dex.species.all().filter((s) => s.gen === 1 && !s.forme))
-  speciesIds[species.num] = species.id;
-
-function code(table, value) {
-  const index = table.indexOf(value);
-  if (index < 0) throw new Error(`${value} has no code among ${table}`);
-  return index;
-}
-function moveCode(id) {
-  const index = moveCodes.get(id || "");
-  if (index === undefined) throw new Error(`the move ${id} has no code`);
-  return index;
-}
-const activeMove = (index) => (index ? dex.getActiveMove(moveIds[index]) : null);
-const move = (index) => (index ? dex.moves.get(moveIds[index]) : null);
-
-// -- volatiles: what an active Pokemon loses when it leaves
-
-const number = { read: (value) => value ?? 0, write: (value) => value };
-const flag = { read: (value) => Number(!!value), write: Boolean };
-const moveName = { read: moveCode, write: (value) => moveIds[value] };
-/** A Pokemon of the other side: its slot + 1. */
-const foe = {
-  read: (value, side) => (value ? side.battle.rosters[side.foe.n].indexOf(value) + 1 : 0),
-  write: (value, side) => side.battle.rosters[side.foe.n][value - 1],
-};
-const int32 = { ...number, dtype: "int32" };
-
-/** Each with the numbers that it keeps, by Showdown's names. */
-const VOLATILES = {
-  bide: { time: number, damage: int32 },
-  confusion: { time: number },
-  defensecurl: {},
-  disable: { time: number, move: moveName, slotIndex: number },
-  fakepartiallytrapped: { duration: number, counterpart: foe },
-  flinch: { duration: number },
-  focusenergy: {},
-  invulnerability: {},
-  leechseed: {},
-  lightscreen: {},
-  lockedmove: { time: number, move: moveName, accuracy: number },
-  minimize: {},
-  mist: {},
-  mustrecharge: {},
-  partiallytrapped: { duration: number, source: foe, maybeLocked: flag },
-  partialtrappinglock: {
-    duration: number,
-    totalDuration: number,
-    move: moveName,
-    damage: int32,
-    locked: foe,
-  },
-  rage: { move: moveName, accuracy: number },
-  reflect: {},
-  residualdmg: { counter: number },
-  substitute: { hp: number },
-  twoturnmove: { move: moveName },
-};
-const VOLATILE_NAMES = Object.keys(VOLATILES);
-const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
-function rankOf(side, volatile) {
-  return Object.keys(side.active[0].volatiles).indexOf(volatile) + 1;
-}
-
-const volatileFields = [
-  {
-    name: "volatile_order", // 1 for the eldest: ties between handlers depend on it
-    size: VOLATILE_NAMES.length,
-    get: (side, k) => rankOf(side, VOLATILE_NAMES[k]),
-  },
-  ...Object.entries(VOLATILES).flatMap(([volatile, numbers]) =>
-    Object.entries(numbers).map(([key, { read, write, dtype }]) => ({
-      name: `${volatile}_${snake(key)}`,
-      dtype,
-      get: (side) => {
-        const state = side.active[0].volatiles[volatile];
-        return state ? read(state[key], side) : 0;
-      },
-      set: (side, k, value) => {
-        const state = side.active[0].volatiles[volatile];
-        if (state) state[key] = write(value, side);
-      },
-    })),
-  ),
-];
-
-function makeVolatiles(side, ranks) {
-  const target = side.active[0];
-  const ordered = VOLATILE_NAMES.map((id, i) => [ranks[i], id]).filter(([rank]) => rank);
-  for (const [, id] of ordered.sort(([a], [b]) => a - b)) {
-    const other = side.foe.active[0];
-    target.volatiles[id] = side.battle.initEffectState({
-      ...{ id, name: dex.conditions.get(id).name, target },
-      ...{ source: other, sourceSlot: other.getSlot() },
-    });
-  }
-}
-
-// -- fields: {name, dtype, size, get(of, k), set(of, k, value)}; without set, made up for elsewhere
-
-const property = (name, key) => ({
-  name,
-  get: (of) => of[key],
-  set: (of, k, value) => {
-    of[key] = value;
-  },
-});
-const flagProperty = (name, key) => ({
-  name,
-  dtype: "bool",
-  get: (of) => Number(!!of[key]),
-  set: (of, k, value) => {
-    of[key] = !!value;
-  },
-});
-const numbers = (name, key, names) => ({
-  name,
-  size: names.length,
-  get: (of, k) => of[key][names[k]],
-  set: (of, k, value) => {
-    of[key][names[k]] = value;
-  },
-});
-const moveId = (name, key) => ({
-  name,
-  get: (of) => moveCode(of[key]),
-  set: (of, k, value) => {
-    of[key] = moveIds[value];
-  },
-});
-const usedMove = (name, key, make) => ({
-  name,
-  get: (of) => moveCode(of[key]?.id),
-  set: (of, k, value) => {
-    of[key] = make(value);
-  },
-});
-const slots = (name, get, dtype) => ({ name, dtype, size: NUM_MOVES, get });
-
-const battleFields = [
-  { name: "seed", dtype: "uint32", size: 2, get: (battle, k) => battle.prng.words[k] },
-  property("turn", "turn"),
-  flagProperty("mid_turn", "midTurn"),
-  { ...property("last_damage", "lastDamage"), dtype: "int32" },
-  { name: "winner", get: winnerOf },
-];
-
-const sideFields = [
-  { name: "request", get: requestOf },
-  {
-    name: "order", // the slot of the Pokemon in each place; the first is active
-    size: TEAM_SIZE,
-    get: (side, k) => side.battle.rosters[side.n].indexOf(side.pokemon[k]),
-  },
-  property("pokemon_left", "pokemonLeft"),
-  property("total_fainted", "totalFainted"),
-  {
-    ...flagProperty("fainted_this_turn", "faintedThisTurn"),
-    set: (side, k, value) => {
-      side.faintedThisTurn = value ? side.active[0] : null;
-    },
-  },
-  usedMove("last_move", "lastMove", move),
-  usedMove("last_enemy_move", "lastEnemyMove", move),
-  moveId("last_selected_move", "lastSelectedMove"),
-  property("last_selected_move_slot", "lastSelectedMoveSlot"),
-  moveId("last_enemy_selected_move", "lastEnemySelectedMove"),
-  ...volatileFields,
-];
-
-const pokemonFields = [
-  property("hp", "hp"),
-  property("max_hp", "maxhp"),
-  flagProperty("fainted", "fainted"),
-  {
-    name: "status",
-    get: (pokemon) => code(STATUSES, pokemon.status),
-    set: (pokemon, k, value) => {
-      pokemon.status = STATUSES[value];
-      pokemon.statusState = pokemon.battle.initEffectState({ id: pokemon.status, target: pokemon });
-    },
-  },
-  {
-    name: "sleep_time",
-    get: ({ status, statusState }) => (status === "slp" ? statusState.time : 0),
-    set: (pokemon, k, value) => {
-      if (pokemon.status === "slp") pokemon.statusState.time = value;
-    },
-  },
-  {
-    name: "sleep_source", // Sleep Clause asks whose doing it was
-    get: ({ status, statusState: { source }, side }) =>
-      status === "slp" ? (source.side === side ? FROM_SELF : FROM_FOE) : 0,
-    set: (pokemon, k, value) => {
-      const source = { [FROM_SELF]: pokemon, [FROM_FOE]: pokemon.side.foe.pokemon[0] }[value];
-      if (source) pokemon.statusState.source = source;
-    },
-  },
-  {
-    name: "species",
-    get: (pokemon) => pokemon.species.num,
-    set: (pokemon, k, value) => {
-      pokemon.species = dex.species.get(speciesIds[value]);
-    },
-  },
-  {
-    name: "types",
-    size: 2,
-    get: (pokemon, k) => code(TYPES, pokemon.types[k] ?? ""),
-    set: (pokemon, k, value) => {
-      if (k === 0) pokemon.types = [];
-      if (value) pokemon.types.push(TYPES[value]);
-    },
-  },
-  flagProperty("transformed", "transformed"),
-  numbers("base_stats", "baseStoredStats", BATTLE_STATS),
-  numbers("stored_stats", "storedStats", BATTLE_STATS),
-  numbers("modified_stats", "modifiedStats", BATTLE_STATS),
-  numbers("boosts", "boosts", BOOSTS),
-  property("speed", "speed"),
-  slots("moves", (pokemon, k) => moveCode(pokemon.moveSlots[k]?.id)),
-  slots("pp", (pokemon, k) => pokemon.moveSlots[k]?.pp ?? 0),
-  slots("base_pp", (pokemon, k) => pokemon.baseMoveSlots[k]?.pp ?? 0),
-  slots("virtual", (pokemon, k) => Number(!!pokemon.moveSlots[k]?.virtual), "bool"),
-  slots("disabled", (pokemon, k) => Number(!!pokemon.moveSlots[k]?.disabled), "bool"),
-  usedMove("pokemon_last_move", "lastMove", activeMove),
-  moveId("move_this_turn", "moveThisTurn"),
-  flagProperty("sub_fainted", "subFainted"),
-  flagProperty("trapped", "trapped"),
-  flagProperty("maybe_locked", "maybeLocked"),
-];
-
-const ROW = { team_species: 0, team_level: 0, team_moves: NUM_MOVES, team_evs: 6, team_ivs: 6 };
-const rowFields = Object.entries(ROW).map(([name, size]) => ({ name, size }));
+/** What a row of battles.mjs holds. */
+const rowFields = Object.entries({
+  ...{ team_species: 0, team_level: 0, team_moves: NUM_MOVES },
+  ...{ team_evs: STATS.length, team_ivs: STATS.length },
+}).map(([name, size]) => ({ name, size }));
 
 const layout = [];
 let width = 0;
@@ -377,12 +132,12 @@ function writeMoveSlots(pokemon, index, get) {
     if (!get("moves", place)) break;
     let slot = pokemon.baseMoveSlots[k];
     if (get("virtual", place)) {
-      const { id, name, target } = move(get("moves", place));
+      const { id, name, target } = moveOf(get("moves", place));
       const maxpp = pokemon.battle.calculatePP(dex.moves.get(id), pokemon.ppUps[k] || 0);
       slot = { move: name, id, maxpp, target, used: false, virtual: true };
     }
     slot.pp = get("pp", place);
-    slot.disabled = !!get("disabled", place);
+    slot.disabled = false;
     pokemon.moveSlots.push(slot);
   }
 }

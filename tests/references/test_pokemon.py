@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def anything() -> Teams:
 def pick(legal: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """A random legal action for each player, a move rather than a switch."""
     weights = generator.random(legal.shape) * legal
-    weights[..., 4:] *= 0.3
+    weights[..., 4:] *= 0.2
     return np.where(legal.any(-1), weights.argmax(-1), -1)
 
 
@@ -194,21 +195,24 @@ def test_rewards_and_ends() -> None:
 # -- snapshots
 
 
-@pytest.mark.parametrize("teams", ["random", "anything"])
-def test_restored_battles_go_on_exactly(teams: str, anything: Teams) -> None:
-    given = {"random": {}, "anything": {"teams": anything, "format": "gen1ou"}}[teams]
-    with (
-        VectorShowdown(6, processes=1, **given) as original,
-        VectorShowdown(6, processes=1, **given) as other,
-    ):
-        original.reset(3)
-        other.reset(4)
-        for part in range(5):
-            saved = original.snapshot()
-            other.restore(saved)
-            assert_same([other.snapshot()], [saved])
-            np.testing.assert_array_equal(other.legal(), original.legal())
-            assert_same(play(original, 12, part), play(other, 12, part))
+def check_restored_go_on_exactly(reference: VectorShowdown) -> None:
+    reference.reset(3)
+    for part in range(5):
+        saved, legal = reference.snapshot(), reference.legal()
+        expected = play(reference, 12, part)
+        reference.restore(saved)
+        assert_same([reference.snapshot()], [saved])
+        np.testing.assert_array_equal(reference.legal(), legal)
+        assert_same(play(reference, 12, part), expected)
+
+
+def test_restored_battles_go_on_exactly(showdown: VectorShowdown) -> None:
+    check_restored_go_on_exactly(showdown)
+
+
+def test_restored_battles_with_any_moves_go_on_exactly(anything: Teams) -> None:
+    with VectorShowdown(8, processes=2, format="gen1ou", teams=anything) as reference:
+        check_restored_go_on_exactly(reference)
 
 
 def test_snapshot_with_other_fields_is_refused(showdown: VectorShowdown) -> None:
@@ -232,6 +236,39 @@ def test_a_made_up_state_is_played(showdown: VectorShowdown) -> None:
     generator = np.random.default_rng(0)
     showdown.step(pick(showdown.legal(), generator))
     assert (np.take_along_axis(showdown.snapshot()["fainted"][:, 1], active[:, 1:], 1)).any()
+
+
+def test_who_sleeps_can_only_fight_or_switch(showdown: VectorShowdown) -> None:
+    showdown.reset(0)
+    state = showdown.snapshot()
+    active = state["order"][:, 0, :1]
+    for name, value in (("status", 1), ("sleep_time", 3), ("sleep_source", 2)):
+        np.put_along_axis(state[name][:, 0], active, value, 1)
+    showdown.restore(state)
+    legal = showdown.legal()
+    assert (legal[:, 0, :4] == [True, False, False, False]).all() and legal[:, 0, 4:].sum() == 40
+    moves = np.where(legal.any(-1), legal.argmax(-1), -1)
+    showdown.step(moves)
+    after = showdown.final_snapshot()
+    slept = np.take_along_axis(after["sleep_time"][:, 0], active, 1)[:, 0]
+    awake = np.take_along_axis(after["fainted"][:, 0], active, 1)[:, 0]
+    assert set(slept[~awake].tolist()) == {2}
+
+
+@pytest.mark.parametrize(("field", "value"), [("turn", 1000), ("status", 4)])
+def test_turn_limit_and_endless_battles_end_in_a_tie(
+    showdown: VectorShowdown, field: str, value: int
+) -> None:
+    showdown.reset(0)
+    state = showdown.snapshot()
+    state[field][:] = value  # 4: all are frozen
+    showdown.restore(state)
+    legal = showdown.legal()
+    outcome = showdown.step(np.where(legal.any(-1), legal.argmax(-1), -1))
+    assert outcome.terminated.any() and not outcome.reward[outcome.terminated].any()
+    assert (showdown.final_snapshot()["winner"][outcome.terminated] == 2).all()
+    if field == "status":
+        assert outcome.terminated.all()
 
 
 # -- draws
@@ -379,9 +416,9 @@ def test_teams_of_ones_own(anything: Teams) -> None:
 
 
 def test_generated_teams_are_repeatable() -> None:
-    first, second, other = Teams.random(5, 1), Teams.random(5, 1), Teams.random(5, 2)
-    assert len(first) == 5 and (first.moves == second.moves).all()
-    assert (first.species > 0).all() and (first.species != other.species).any()
+    first, more = Teams.random(3, 1), Teams.random(5, 1)
+    assert len(first) == 3 and (first.moves == more.moves[:3]).all()
+    assert (more.species > 0).all() and len(np.unique(more.species, axis=0)) == 5
 
 
 # -- coverage
@@ -427,7 +464,19 @@ def test_npms_reason_is_told_and_nothing_is_left(
     npm.write_text("#!/bin/sh\necho 'npm error network unreachable' >&2\nexit 1\n")
     npm.chmod(npm.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(ReferenceUnavailable, match="npm error network unreachable") as failure:
+    with pytest.raises(ReferenceUnavailable, match="npm: network unreachable; check") as failure:
         installed()
     assert "\n" not in str(failure.value)
     assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == []
+
+
+def test_two_at_once_install_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SIMLIFT_CACHE", str(tmp_path / "cache"))
+    npm = tmp_path / "npm"
+    npm.write_text(f"#!/bin/sh\nsleep 0.2\nmkdir node_modules\necho called >> {tmp_path}/calls\n")
+    npm.chmod(npm.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: installed(), range(2))
+    assert first == second and (first / "node_modules").is_dir()
+    assert (tmp_path / "calls").read_text() == "called\n"
