@@ -158,26 +158,30 @@ def test_battles_and_masks_are_those_of_a_stock_battle(node: str) -> None:
             np.testing.assert_array_equal(legal, expected)
 
 
-def test_battles_depend_on_neither_place_nor_number_of_processes() -> None:
-    with VectorShowdown(4, processes=1) as one, VectorShowdown(3, processes=2) as three:
-        for reference in (one, three):
-            reference.reset(2)
-        left, right = one.snapshot(), three.snapshot()
-        for _ in range(6):
+def test_battles_depend_on_neither_place_nor_processes_nor_log(anything: Teams) -> None:
+    given: dict[str, Any] = {"format": "gen1ou", "teams": anything}
+    with (
+        VectorShowdown(6, processes=1, **given) as silent,
+        VectorShowdown(3, processes=2, log=True, **given) as logged,
+    ):
+        silent.reset(2)
+        logged.reset(2)
+        generator = np.random.default_rng(0)
+        for _ in range(60):
+            left, right = silent.snapshot(), logged.snapshot()
             for name in left:
                 np.testing.assert_array_equal(left[name][:3], right[name], err_msg=name)
-            legal = one.legal()
-            actions = np.where(legal.any(-1), legal.argmax(-1), -1)
-            one.step(actions)
-            three.step(actions[:3])
-            left, right = one.snapshot(), three.snapshot()
+            actions = pick(silent.legal(), generator)
+            silent.step(actions)
+            logged.step(actions[:3])
+        assert silent.log(0) in ([], [""]) and any("|move|" in line for line in logged.log(2))
 
 
 def test_rewards_and_ends() -> None:
     with VectorShowdown(4, processes=1) as reference:
         outcome = reference.reset(1)
         generator, ended = np.random.default_rng(1), 0
-        while ended < 4:
+        while ended < 3:
             outcome = reference.step(pick(reference.legal(), generator))
             final, now = reference.final_snapshot(), reference.snapshot()
             for i in np.flatnonzero(outcome.terminated):
