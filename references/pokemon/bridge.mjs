@@ -7,7 +7,7 @@ import { takeCoverage } from "node:v8";
 import { choose, makeBattle, NUM_ACTIONS, requestOf, TEAM_SIZE } from "./battles.mjs";
 import { TeamGenerator, toRow, toSet, winnerOf, writeLegal } from "./battles.mjs";
 import { Refusal, SITES } from "./dice.mjs";
-import { Teams, version } from "./showdown.mjs";
+import { Dex, Teams, version } from "./showdown.mjs";
 import { FIELDS, read, WIDTH, write } from "./snapshot.mjs";
 
 const [format, count, log] = [process.argv[3], Number(process.argv[4]), process.argv[5] === "1"];
@@ -51,8 +51,14 @@ function outcome(at) {
   };
 }
 
+function hello() {
+  const { mod, gameType, team } = Dex.formats.get(format);
+  const playable = mod === "gen1" && gameType === "singles";
+  return { version, fields: FIELDS, sites: SITES, playable, generates: playable && !!team };
+}
+
 const verbs = {
-  hello: () => ({ version, fields: FIELDS, sites: SITES }),
+  hello,
   reset: ({ at, seeds, teamSeeds, teams, tapes }) => {
     at.forEach((index, i) => {
       const pair = teams ? teams[i].map((team) => team.map(toSet)) : generate(teamSeeds[i]);

@@ -29,7 +29,7 @@ class Bridge:
         command += [format, str(num_battles), str(int(log))]
         env = {**os.environ, "NODE_V8_COVERAGE": str(coverage)} if coverage else None
         self.hello: dict[str, Any] = {}
-        self._last_id = 0
+        self._format, self._last_id = format, 0
         try:
             self._child: Child | None = Child(command, None, env)
         except OSError as error:
@@ -39,7 +39,7 @@ class Bridge:
         self.send("hello")  # several start at the same time: `start` waits for the answer
 
     def start(self) -> None:
-        """Wait until the process is ready."""
+        """Wait until the process is ready. Raises ValueError for a format that it does not play."""
         self.hello = self.receive()
         if self.hello["version"] != VERSION:
             self.close()
@@ -47,6 +47,9 @@ class Bridge:
                 f"{installed()} holds {PACKAGE} {self.hello['version']}, expected {VERSION}; "
                 "delete it, and it is installed again"
             )
+        if not self.hello["playable"]:
+            self.close()
+            raise ValueError(f"{self._format} is not a singles format of generation 1")
 
     def send(self, verb: str, **given: Any) -> None:
         if self._child is None:

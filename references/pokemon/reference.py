@@ -57,7 +57,7 @@ class VectorShowdown(VectorReference):
     teams are drawn from, and Showdown generates them where it is None, which formats without random
     teams refuse; processes: one a core, by default; log: keep the protocol's log, for `log`, which
     costs speed; coverage: a folder for what V8 says was reached, see `reached_lines`.
-    Raises ReferenceUnavailable.
+    Raises ReferenceUnavailable, and ValueError for a format that is none of these.
     """
 
     name = PACKAGE
@@ -77,8 +77,6 @@ class VectorShowdown(VectorReference):
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs}; a batch has at least one instance")
-        if teams is None and not format.endswith("randombattle"):
-            raise ValueError(f"{format} has no teams of its own; give teams=")
         count = min(num_envs, processes or os.cpu_count() or 1)
         ends = [num_envs * (i + 1) // count for i in range(count)]
         self.num_envs = num_envs
@@ -95,6 +93,9 @@ class VectorShowdown(VectorReference):
             self.close()
             raise
         hello = self._bridges[0].hello
+        if teams is None and not hello["generates"]:
+            self.close()
+            raise ValueError(f"{format} has no teams of its own; give teams=")
         if tuple(hello["sites"]) != SITES:
             raise AssertionError("dice.mjs and SITES differ")
         self._fields = fields_of(hello)

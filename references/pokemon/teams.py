@@ -50,7 +50,7 @@ class Teams:
     def random(cls, count: int, seed: int, format: str = FORMAT) -> Self:
         """Teams that Showdown generates, in pairs: the two of a battle share at most one Ditto.
 
-        Raises ReferenceUnavailable.
+        Raises ReferenceUnavailable, and ValueError for a format without random teams.
         """
         words = np.random.SeedSequence(seed).generate_state(count, np.uint64)
         seeds = [f"gen5,{word:016x}" for word in words]
@@ -67,6 +67,8 @@ class Teams:
         bridge = Bridge(format, 0, log=False)
         try:
             bridge.start()
+            if verb == "generate" and not bridge.hello["generates"]:
+                raise ValueError(f"{format} has no teams of its own")
             rows = np.array(bridge.call(verb, **given)["teams"], np.int16)
         finally:
             bridge.close()

@@ -391,9 +391,17 @@ def test_a_dead_process_is_told_in_one_line() -> None:
     reference.close()
 
 
-def test_formats_without_teams_want_some() -> None:
-    with pytest.raises(ValueError, match="gen1ou has no teams of its own; give teams="):
-        VectorShowdown(1, format="gen1ou")
+@pytest.mark.parametrize(
+    ("format", "message"),
+    [
+        ("gen1ou", "gen1ou has no teams of its own; give teams="),
+        ("gen3randombattle", "gen3randombattle is not a singles format of generation 1"),
+        ("gen1bogus", "gen1bogus is not a singles format of generation 1"),
+    ],
+)
+def test_formats_that_cannot_be_played_are_refused(format: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        VectorShowdown(1, format=format)
 
 
 # -- teams and the single reference
