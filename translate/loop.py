@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..envs.files import write_atomically
-from . import agents, feedback, runs, spending, tactics
+from . import agents, crate, feedback, runs, spending, tactics
 from . import judge as judges
 from .agents import Report, Task
 from .books import Books, Coder, Listener, Stop
@@ -156,6 +156,8 @@ class _Loop:
         if self.mode == "bubblewrap":
             probe()
         self.books.agent(self.books.models[0]).check()
+        if self.project.language == "rust":
+            crate.cargo()  # what the judge needs is missed before anything is paid
         try:
             self._open(start)
             while step := self._next():
