@@ -546,3 +546,15 @@ def test_a_run_folder_knows_its_project(project: Project) -> None:
     assert sorted(p.name for p in (folder.folder / "judged").iterdir()) == [
         "README.md", "inspection.json", "reference", "simlift.toml",
     ]  # fmt: skip
+
+
+def test_a_run_in_rust_asks_for_cargo_before_a_coder_is_paid(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop.crate, "toolchain", lambda: None)
+    toml = dataclasses.replace(project, language="rust").toml()
+    (project.folder / "simlift.toml").write_text(toml)
+    coder = Coder()
+    with pytest.raises(FileNotFoundError, match="a project in Rust needs rustc and cargo"):
+        run(project, coder)
+    assert coder.tasks == []
