@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -358,12 +358,23 @@ def _inputs(inputs: Mapping[str, Any]) -> Fields:
 
 def sources(suite: Suite) -> dict[str, str]:
     """SHA-256 of the candidate's sources and of the verifier's: references, the contract of
-    environments and the suite are part of it."""
+    environments and the suite are part of it, the suites and references of others are not."""
     module = suite.name.partition(":")[0] if ":" in suite.name else "simlift.verify.suites"
     own = [Path(file)] if (file := getattr(sys.modules.get(module), "__file__", None)) else []
-    code = [VERIFIER, REFERENCES, *sorted(ENVS.glob("*.py")), *own]
     theirs = sources_of(suite.package) if suite.program is None else [Path(suite.package)]
     return {
         "candidate": digest(theirs),
-        "verifier": digest(code, "*.py"),
+        "verifier": digest([*_judging(suite), *sorted(ENVS.glob("*.py")), *own], "*.py"),
     }
+
+
+def _judging(suite: Suite) -> Iterator[Path]:
+    """The files and folders of verify/ and references/ that have a say on this suite. What only one
+    environment is judged by begins with its name."""
+    upstreams = {path.parent.name for path in REFERENCES.glob("*/__init__.py")}
+    others = tuple(upstreams - {suite.name}) if suite.name in upstreams else ()
+    suites = VERIFIER / "suites"
+    for path in sorted((*VERIFIER.iterdir(), *suites.iterdir(), *REFERENCES.iterdir())):
+        written = path.suffix == ".py" or (path.is_dir() and path.name not in MADE)
+        if written and path != suites and not path.name.startswith(others):
+            yield path

@@ -1,5 +1,6 @@
 """What isolation is made of: messages, the guard, the hashes of sources, and what comes back."""
 
+import dataclasses
 import json
 import socket
 import struct
@@ -14,7 +15,14 @@ import pytest
 
 from simlift.verify import guard
 from simlift.verify.host import CandidateError, Row
-from simlift.verify.isolation import IsolatedCandidate, _fits, digest, sources
+from simlift.verify.isolation import (
+    VERIFIER,
+    IsolatedCandidate,
+    _fits,
+    _judging,
+    digest,
+    sources,
+)
 from simlift.verify.suite import SuiteError
 from simlift.verify.suites import get_suite
 from simlift.verify.wire import WireError, receive, send
@@ -210,6 +218,27 @@ def test_a_digest_covers_every_file_but_what_python_caches(tmp_path: Path) -> No
 def test_the_verifier_is_hashed_with_the_contract_of_environments() -> None:
     hashes = sources(get_suite("pong"))
     assert len({*hashes.values()}) == 2 and all(len(value) == 64 for value in hashes.values())
+
+
+def test_the_verifier_is_hashed_without_the_suites_and_references_of_others() -> None:
+    def judging(name: str) -> set[str]:
+        package = VERIFIER.parent
+        return {path.relative_to(package).as_posix() for path in _judging(get_suite(name))}
+
+    own = {"references/pong", "verify/suites/pong.py", "verify/suites/pong_domain.py"}
+    shared = {
+        "references/core.py",
+        "verify/runner.py",
+        "verify/mutants",
+        "verify/suites/__init__.py",
+    }
+    assert own | shared <= judging("pong")
+    assert judging("cart_pole") & judging("pong") >= shared
+    assert not own & judging("cart_pole") and "references/pokemon" not in judging("pong")
+    outside = dataclasses.replace(get_suite("pong"), name="somewhere:SUITE")
+    assert own | shared | {"references/cart_pole"} <= {
+        path.relative_to(VERIFIER.parent).as_posix() for path in _judging(outside)
+    }
 
 
 # -- what comes back
