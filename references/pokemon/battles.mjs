@@ -84,6 +84,8 @@ export function makeBattle(format, words, teams, { log, tape, fresh = true }) {
     battle.sides[0].foe = battle.sides[1];
     battle.sides[1].foe = battle.sides[0];
     battle.started = true;
+    for (const rule of battle.ruleTable.keys())
+      if (!"+*-!".includes(rule[0])) Dex.formats.get(rule).onBegin?.call(battle);
   }
   // `side.pokemon` is reordered as the battle goes; a Pokemon keeps its slot in the team.
   battle.rosters = battle.sides.map((side) =>

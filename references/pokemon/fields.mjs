@@ -210,7 +210,12 @@ export const sideFields = [
 export const pokemonFields = [
   property("hp", "hp"),
   property("max_hp", "maxhp"),
-  flagProperty("fainted", "fainted"),
+  {
+    ...flagProperty("fainted", "fainted"),
+    set: (pokemon, k, value) => {
+      pokemon.fainted = pokemon.faintQueued = !!value;
+    },
+  },
   {
     name: "status",
     get: (pokemon) => code(STATUSES, pokemon.status),
@@ -263,5 +268,10 @@ export const pokemonFields = [
   slots("virtual", (pokemon, k) => Number(!!pokemon.moveSlots[k]?.virtual), "bool"),
   usedMove("pokemon_last_move", "lastMove", activeMove),
   moveId("move_this_turn", "moveThisTurn"),
-  flagProperty("sub_fainted", "subFainted"),
+  {
+    ...flagProperty("sub_fainted", "subFainted"),
+    set: (pokemon, k, value) => {
+      pokemon.subFainted = value ? true : null;
+    },
+  },
 ];
