@@ -1,6 +1,5 @@
 """A translation that is a crate: what builds it, what it may not hold, and what Cargo says."""
 
-import functools
 import re
 import shutil
 import subprocess
@@ -29,7 +28,6 @@ FAILED = re.compile(r"^test (.+) \.\.\. FAILED$", re.MULTILINE)
 ERROR = re.compile(r"^(?:\S+: )?error(?:\[\w+\])?: .*", re.MULTILINE)
 
 
-@functools.cache
 def toolchain() -> Path | None:
     """The folder of Rust's toolchain, cargo in its `bin`; None where there is none."""
     if shutil.which("rustc") is None:
