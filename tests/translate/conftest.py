@@ -1,18 +1,26 @@
 """What several tests of the translate loop need."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 
+from simlift.translate import sandbox
+from simlift.translate.sandbox import SandboxUnavailable
+
+from .needs import lacking, serving
 from .scripted_model import Model
 
 
 @pytest.fixture
 def model() -> Iterator[Model]:
-    with Model() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = Model()
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
+
+
+@pytest.fixture(scope="session")
+def in_bubblewrap() -> None:
+    try:
+        sandbox.probe()
+    except SandboxUnavailable as error:
+        lacking(str(error))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from simlift.translate import crate, judge, phases, sandbox
+from simlift.translate import crate, judge, phases
 from simlift.translate.judge import Bench
 from simlift.translate.project import Project, Reference
-from simlift.translate.sandbox import Limits, SandboxUnavailable
+from simlift.translate.sandbox import Limits
 
 from . import projects
 
@@ -71,17 +71,13 @@ version = "1.0.0"
 """
 
 
-@pytest.fixture(scope="module")
-def _built_in_a_sandbox() -> None:
+@pytest.fixture
+def _rust() -> None:
     if crate.toolchain() is None:
         pytest.skip("needs Rust's cargo")
-    try:
-        sandbox.probe()
-    except SandboxUnavailable as error:
-        pytest.skip(str(error))
 
 
-needs_rust = pytest.mark.usefixtures("_built_in_a_sandbox")
+needs_rust = pytest.mark.usefixtures("_rust", "in_bubblewrap")
 
 
 @pytest.fixture

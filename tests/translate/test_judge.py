@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from simlift.translate import check, judge, phases, sandbox, verdict
+from simlift.translate import check, judge, phases, verdict
 from simlift.translate.commits import RunBranch
 from simlift.translate.feedback import Tried, hand_over, text
 from simlift.translate.judge import keep_done
 from simlift.translate.phases import Item, Rendering
-from simlift.translate.sandbox import Ended, Limits, Mode, SandboxUnavailable
+from simlift.translate.sandbox import Ended, Limits, Mode
 from simlift.translate.verdict import Verdict
 from simlift.verify import tape
 
@@ -87,17 +86,7 @@ while frame is not None:  # whoever loads it, and has a result at hand
 )
 
 
-@pytest.fixture(scope="session")
-def _bubblewrap() -> None:
-    try:
-        sandbox.probe()
-    except SandboxUnavailable as error:
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
-
-
-bubblewrap = pytest.mark.usefixtures("_bubblewrap")
+bubblewrap = pytest.mark.usefixtures("in_bubblewrap")
 
 
 class Attempt:
@@ -303,7 +292,7 @@ def test_tests_that_say_nothing_do_not_pass(tmp_path: Path, tests: str, line: st
 
 @pytest.fixture(scope="session")
 def wrong(
-    tmp_path_factory: pytest.TempPathFactory, _bubblewrap: None
+    tmp_path_factory: pytest.TempPathFactory, in_bubblewrap: None
 ) -> Iterator[tuple[Attempt, Verdict]]:
     """A module that is swapped in, and wrong."""
     folder = tmp_path_factory.mktemp("wrong")

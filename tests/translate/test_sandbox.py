@@ -27,23 +27,13 @@ PYTHON = f"{sys.base_prefix}/bin/python{sys.version_info.major}.{sys.version_inf
 LONG = Limits(seconds=60)
 
 
-@pytest.fixture(scope="session")
-def _bubblewrap() -> None:
-    try:
-        sandbox.probe()
-    except SandboxUnavailable as error:
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
-
-
-bubblewrap = pytest.mark.usefixtures("_bubblewrap")
+bubblewrap = pytest.mark.usefixtures("in_bubblewrap")
 
 
 @pytest.fixture(params=["bubblewrap", "unconfined"])
 def mode(request: pytest.FixtureRequest) -> Mode:
     if request.param == "bubblewrap":
-        request.getfixturevalue("_bubblewrap")
+        request.getfixturevalue("in_bubblewrap")
     chosen: Mode = request.param
     return chosen
 

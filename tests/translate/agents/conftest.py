@@ -1,23 +1,20 @@
 """The real programs, in the versions that simlift is tested with, and a model for them."""
 
 import fcntl
-import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from simlift.references.fetch import cache_dir
-from simlift.translate import sandbox
 from simlift.translate.agents import AGENTS
 from simlift.translate.agents.command_line import CommandLineAgent
-from simlift.translate.sandbox import SandboxUnavailable
 
+from ..needs import lacking, serving
 from .coder import Coder
 
 OFFLINE = re.compile(
@@ -29,27 +26,9 @@ PATIENCE = 500  # seconds
 
 @pytest.fixture
 def coder() -> Iterator[Coder]:
-    with Coder() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = Coder()
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
-
-
-def lacking(reason: str) -> None:
-    """Skip, but where all is to be there."""
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def bubblewrap() -> None:
-    try:
-        sandbox.probe()
-    except SandboxUnavailable as error:
-        lacking(str(error))
 
 
 @pytest.fixture(scope="session")

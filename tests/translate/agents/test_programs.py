@@ -27,7 +27,7 @@ PRICES = PriceTable.parse(  # a dollar for a million tokens
 GIVEN_UP = 2  # calls: the first, and one more try
 DONE = "all done"
 
-pytestmark = [pytest.mark.usefixtures("bubblewrap"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.usefixtures("in_bubblewrap"), pytest.mark.timeout(600)]
 KINDS = [
     pytest.param(kind, marks=[pytest.mark.node] if agent.install.startswith("npm") else [])
     for kind, agent in AGENTS.items()
