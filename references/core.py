@@ -8,7 +8,6 @@ single ones. Nothing here imports JAX.
 import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -72,23 +71,20 @@ class DrawLog:
     step_count: np.ndarray | None = None
 
 
-class _Closing:
+class Closing:
+    """A context manager that ends with `close`."""
+
     def close(self) -> None:
-        """Free what the reference holds. Calling it twice is harmless."""
+        """Free what is held. Calling it twice is harmless."""
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
-class Reference(_Closing, abc.ABC):
+class Reference(Closing, abc.ABC):
     """One instance of the upstream program."""
 
     name: str
@@ -131,7 +127,7 @@ class Reference(_Closing, abc.ABC):
         )
 
 
-class VectorReference(_Closing, abc.ABC):
+class VectorReference(Closing, abc.ABC):
     """`num_envs` instances that step together: the verbs of `Reference` with a leading axis [B]."""
 
     name: str

@@ -21,8 +21,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
+
+from ..references.core import Closing
 
 STARTED, FROZEN, JUDGED = "attempt_started", "attempt_frozen", "attempt_judged"
 PASS = "pass"
@@ -47,7 +48,7 @@ class Event:
     data: Mapping[str, Any]
 
 
-class Journal:
+class Journal(Closing):
     """The one writer of a journal; `events` is all that was ever acknowledged."""
 
     def __init__(self, path: Path) -> None:
@@ -122,17 +123,6 @@ class Journal:
         if not self._closed:
             self._closed = True
             os.close(self._file)  # gives the lock back
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def read(path: Path) -> Sequence[Event]:

@@ -22,9 +22,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from email.message import Message
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from ..references.core import Closing
 from .budget import Budget, Charge, OverCap, Reservation
 from .cassette import Call, Cassette, Player
 from .prices import PriceTable, UnknownPrice
@@ -46,7 +45,7 @@ OVERLOADED = {503, 529}  # told before any work, as all 4xx are
 logger = logging.getLogger(__name__)
 
 
-class Meter:
+class Meter(Closing):
     """The proxy, listening until `close`; also a context manager.
 
     source: the model, or the player of a cassette, which costs nothing; cassette: where calls are
@@ -90,17 +89,6 @@ class Meter:
             raise ValueError(f"listens on {self.socket_path}, not on the loopback")
         _, port = self._server.socket.getsockname()
         return f"http://127.0.0.1:{port}"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop listening; calls under way are broken off and charged at their worst."""

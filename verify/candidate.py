@@ -15,6 +15,7 @@ from jax import Array
 
 from ..envs.core import Environment
 from ..references.core import DrawLog
+from .record import calls_of
 from .suite import Suite, SuiteError, Transition, Variant, tally_name
 
 Fields = dict[str, np.ndarray]
@@ -109,15 +110,9 @@ class Program:
 
     def prepared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """What one step takes on our side, leaves [T, B, ...], out of what was recorded."""
-        log: DrawLog = inputs["draws"]
         shape = inputs["action"].shape[:2]
-        flat = DrawLog(
-            count=log.count.reshape(-1),
-            site=log.site.reshape(log.count.size, log.site.shape[-1]),
-            value=log.value.reshape(log.count.size, log.value.shape[-1]),
-        )
         draws, reset_draws = jax.tree.map(
-            lambda x: x.reshape(*shape, *x.shape[1:]), self.suite.draws(flat)
+            lambda x: x.reshape(*shape, *x.shape[1:]), self.suite.draws(calls_of(inputs["draws"]))
         )
         action = inputs["action"].astype(self.env.action_space(self.params).dtype)
         return {"action": action, "draws": draws, "reset_draws": reset_draws}

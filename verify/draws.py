@@ -16,8 +16,7 @@ import numpy as np
 from jax import Array
 
 from ..envs.core import Environment
-from ..references.core import DrawLog
-from .record import Recording
+from .record import Recording, calls_of
 from .suite import Suite, SuiteError, Variant
 
 STEP, RESET = "step", "reset"
@@ -46,12 +45,7 @@ class Consumed:
 
 def consumed(suite: Suite, recording: Recording, sites: Sequence[str]) -> Consumed:
     """What a recording says of its draws. sites: the reference's `draw_sites`."""
-    log = recording.draws
-    flat = DrawLog(
-        count=log.count.reshape(-1),
-        site=log.site.reshape(-1, log.site.shape[-1]),
-        value=log.value.reshape(-1, log.value.shape[-1]),
-    )
+    flat = calls_of(recording.draws)
     outcome = recording.outcome
     done = (outcome.terminated | outcome.truncated).reshape(-1).astype(np.int64)
     held = np.arange(flat.site.shape[1]) < flat.count[:, None]

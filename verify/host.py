@@ -16,6 +16,7 @@ import hypothesis
 import jax
 
 from ..envs.core import Environment
+from ..references.core import Closing
 from . import hazards
 from .candidate import Candidate, Fields, LocalCandidate
 from .evidence import Progress, gather
@@ -84,7 +85,7 @@ class Host(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
 
-class LocalHost:
+class LocalHost(Closing):
     """The candidate in this process: for suites at hand, tests and mutants."""
 
     def __init__(self, suite: Suite) -> None:
@@ -177,15 +178,6 @@ class LocalHost:
             action = jax.eval_shape(env.action_space(params).sample, key)
             text = jax.jit(env.step).lower(key, state, action, params).as_text()
         return hashlib.sha256(text.encode()).hexdigest()
-
-    def close(self) -> None:
-        """Nothing to free."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def _given(claim: Property, env: Environment, params: Any, row: Row) -> Callable[[], None]:

@@ -19,11 +19,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from ..references.core import DrawLog
+from ..references.core import Closing, DrawLog
 from .candidate import Fields
 from .evidence import Progress
 from .hazards import CHECKS
@@ -137,7 +137,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **fresh}
 
 
-class IsolatedHost:
+class IsolatedHost(Closing):
     """`host.Host` over two processes. suite.name must be one that `get_suite` knows."""
 
     def __init__(
@@ -263,12 +263,6 @@ class IsolatedHost:
         self._even.close()
         self._odd.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
 
 def _fits(row: Row, name: tuple[str, str | None, str | None]) -> bool:
     """Whether a row is what was asked for, and its numbers are counts."""
@@ -349,7 +343,8 @@ def _named(part: str, arrays: Mapping[str, np.ndarray]) -> Fields:
 
 
 def _log(draws: DrawLog) -> Fields:
-    return _named("draws", {"count": draws.count, "site": draws.site, "value": draws.value})
+    fields = {field.name: getattr(draws, field.name) for field in dataclasses.fields(draws)}
+    return _named("draws", {name: value for name, value in fields.items() if value is not None})
 
 
 def _inputs(inputs: Mapping[str, Any]) -> Fields:

@@ -20,7 +20,7 @@ from ..envs.core import Environment, select
 from ..envs.spaces import Discrete
 from ..references.core import DrawLog, Outcome, VectorReference
 from ..train.evaluate import Actor
-from .record import stack_draws
+from .record import calls_of, stack_draws
 from .suite import Suite, Variant, derive_seed
 
 ON_HOST = ("reward", "terminated", "truncated")
@@ -187,12 +187,7 @@ class Recorded:
         if not any(consumed.any() for consumed in self._consumed):
             return empty_tape(start, self.num_envs)
         consumed = np.stack(self._consumed)
-        log = stack_draws(self._logs)
-        flat = DrawLog(
-            count=log.count.reshape(-1),
-            site=log.site.reshape(-1, log.site.shape[-1]),
-            value=log.value.reshape(-1, log.value.shape[-1]),
-        )
+        log = calls_of(stack_draws(self._logs))
         count = consumed.sum(0)
         # Stable: steps that consumed come first, in their order.
         order = np.argsort(~consumed, axis=0, kind="stable")[: count.max()].T  # [B, K]
@@ -201,7 +196,7 @@ class Recorded:
             leaf = np.asarray(leaf).reshape(*consumed.shape, *np.shape(leaf)[1:])
             return leaf[order, np.arange(self.num_envs)[:, None]]
 
-        steps = jax.tree.map(in_order, self.suite.draws(flat)[0])
+        steps = jax.tree.map(in_order, self.suite.draws(log)[0])
         return DrawTape(start, steps, jnp.asarray(count, jnp.int32))
 
     def _masked(self, outcome: Outcome) -> Outcome:

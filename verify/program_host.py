@@ -11,11 +11,11 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from ..references.core import DrawLog, Outcome, TapeError
+from ..references.core import Closing, DrawLog, Outcome, TapeError
 from .candidate import Fields
 from .compare import inputs_of
 from .evidence import Progress
@@ -31,7 +31,7 @@ SEEDS = (0, 7, 2**53 - 1)
 Check = Callable[[ProgramCandidate, Recording], tuple[int, list[str]]]
 
 
-class ProgramHost:
+class ProgramHost(Closing):
     """`host.Host` over processes of a program."""
 
     def __init__(self, suite: Suite, timeout_s: float = TIMEOUT_S) -> None:
@@ -117,12 +117,6 @@ class ProgramHost:
     def close(self) -> None:
         for candidate in self._candidates.values():
             candidate.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 # -- L0

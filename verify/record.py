@@ -163,6 +163,12 @@ def stack_draws(logs: Sequence[DrawLog]) -> DrawLog:
     return DrawLog(**stacked)
 
 
+def calls_of(log: DrawLog) -> DrawLog:
+    """A log of [T, B] calls as one of T * B."""
+    axes = log.count.ndim
+    return map_log(log, lambda x: x.reshape(log.count.size, *x.shape[axes:]))
+
+
 def map_log(log: DrawLog, function: Callable[[np.ndarray], np.ndarray]) -> DrawLog:
     """A log whose arrays are what the function makes of them."""
     values = {field.name: getattr(log, field.name) for field in dataclasses.fields(DrawLog)}

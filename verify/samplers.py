@@ -1,16 +1,19 @@
 """E1 of the randomness: do our samplers draw what the reference draws?
 
-Where the reference consumed a draw, ours is sampled from the same state and action and compared
-with what was recorded: chi-square for integers, Kolmogorov-Smirnov for real numbers, for each
-entry of each leaf of the draws and for neighbouring entries jointly. Within our side a step's draws
-must not depend on those of its reset, nor one instance's on the next one's. Over all these tests
-Benjamini-Hochberg keeps the chance of any false alarm at `ALPHA`, if nothing is wrong.
+Where the reference consumed draws, ours are sampled from the same state and action. What was
+recorded is compared with those of ours that our step consumes, for what is consumed may depend on
+draws, as where a loop ends by what it drew: how often a draw is consumed, and its value, chi-square
+for integers, Kolmogorov-Smirnov for real numbers, for each entry of each leaf of the draws and for
+neighbouring entries jointly. Within our side a step's draws must not depend on those of its reset,
+nor one instance's on the next one's. Over all these tests Benjamini-Hochberg keeps the chance of
+any false alarm at `ALPHA`, if nothing is wrong.
 
 `n` recorded draws of the reference, `m` of ours, `C` columns: the entries of the leaves.
 """
 
 import dataclasses
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -42,7 +45,8 @@ class Contexts:
     """Where the reference consumed draws, by kind (step, reset).
 
     before, action: [n, ...], of the transitions in which any site did; theirs: column -> values
-    [n]; due: column -> bool [n]; site: column -> the site that draws it.
+    [n]; due: column -> bool [n]; site: column -> the site that draws it; nth: column -> how many
+    draws of that site come before it.
     """
 
     before: Mapping[str, Mapping[str, np.ndarray]]
@@ -50,6 +54,7 @@ class Contexts:
     theirs: Mapping[str, Mapping[str, np.ndarray]]
     due: Mapping[str, Mapping[str, np.ndarray]]
     site: Mapping[str, Mapping[str, str]]
+    nth: Mapping[str, Mapping[str, int]]
 
 
 def gather(parts: Sequence[Consumed], sites: Sequence[str], seed: int = 0) -> Contexts:
@@ -60,7 +65,7 @@ def gather(parts: Sequence[Consumed], sites: Sequence[str], seed: int = 0) -> Co
     """
     generator = np.random.default_rng(seed)
     fields: dict[str, dict[str, Any]] = {
-        name: {} for name in ("before", "action", "theirs", "due", "site")
+        name: {} for name in ("before", "action", "theirs", "due", "site", "nth")
     }
     for kind in (STEP, RESET):
         drew = np.concatenate([sum(part.count[kind].values()) for part in parts]) > 0
@@ -71,7 +76,7 @@ def gather(parts: Sequence[Consumed], sites: Sequence[str], seed: int = 0) -> Co
             return np.concatenate(values)[kept]
 
         by_site = leaves_by_site(parts[0].of(kind), sites)
-        theirs, due, site_of = {}, {}, {}
+        theirs, due, site_of, nth_of = {}, {}, {}, {}
         for site, names in by_site.items():
             count = joined([part.count[kind][site] for part in parts])
             for name in names:
@@ -80,12 +85,14 @@ def gather(parts: Sequence[Consumed], sites: Sequence[str], seed: int = 0) -> Co
                 for i, (column, values) in enumerate(entries.items()):
                     # The i-th draw of a site is the i-th entry of the leaf that holds them.
                     nth = i if len(names) == 1 else 0
-                    theirs[column], due[column], site_of[column] = values, count > nth, site
+                    theirs[column], due[column] = values, count > nth
+                    site_of[column], nth_of[column] = site, nth
         fields["before"][kind] = {
             name: joined([part.before[name] for part in parts]) for name in parts[0].before
         }
         fields["action"][kind] = joined([part.action for part in parts])
-        fields["theirs"][kind], fields["due"][kind], fields["site"][kind] = theirs, due, site_of
+        fields["theirs"][kind], fields["due"][kind] = theirs, due
+        fields["site"][kind], fields["nth"][kind] = site_of, nth_of
     return Contexts(**fields)
 
 
@@ -93,12 +100,13 @@ def _entries(name: str, leaf: Any) -> dict[str, Any]:
     """A leaf [..., n, *shape] of shape [n, *shape] as columns [n]."""
     if leaf.ndim == 1:
         return {name or "draw": leaf}
-    flat = leaf.reshape(len(leaf), -1)
+    flat = leaf.reshape(len(leaf), math.prod(leaf.shape[1:]))
     return {f"{name}[{i}]": flat[:, i] for i in range(flat.shape[1])}
 
 
-Samples = dict[str, dict[str, Any]]
-"""source -> column -> our values [m]; all columns of a source are of the same draws."""
+Samples = dict[str, dict[str, tuple[Any, Any]]]
+"""source -> column -> (our values [m], whether our step consumes them, bool [m]; what begins an
+episode is always consumed); all columns of a source are of the same draws."""
 
 
 def sample(
@@ -114,26 +122,43 @@ def sample(
     key_step, key_reset, key_both = jax.random.split(key, 3)
     size = len(contexts.action[STEP])
     if size:
-        repeated = jax.tree.map(
-            lambda x: np.tile(x, (repeats, *[1] * (x.ndim - 1))),
-            (dict(contexts.before[STEP]), contexts.action[STEP]),
+        # Behind a barrier, lest the compiler spend its time on a program of constants.
+        before, action = jax.lax.optimization_barrier(
+            jax.tree.map(
+                lambda x: np.tile(x, (repeats, *[1] * (x.ndim - 1))),
+                (dict(contexts.before[STEP]), contexts.action[STEP]),
+            )
         )
-        action = repeated[1].astype(env.action_space(params).dtype)
-        states = jax.vmap(suite.state, (0, None))(jax.tree.map(jnp.asarray, repeated[0]), params)
+        action = action.astype(env.action_space(params).dtype)
+        states = jax.vmap(suite.state, (0, None))(before, params)
+
+        def consumed_of(draws: Any) -> dict[str, tuple[Any, Any]]:
+            if not (columns := _columns(draws)):
+                return {}
+            _, outcome = jax.vmap(env.transition, (0, 0, 0, None))(states, action, draws, params)
+            none = jnp.zeros(len(action), jnp.int32)
+            site, nth = contexts.site[STEP], contexts.nth[STEP]
+            used = {name: outcome.draws_used.get(site[name], none) for name in columns}
+            return {name: (x, used[name] > nth[name]) for name, x in columns.items()}
+
         keys = jax.random.split(key_step, len(action))
         draws = jax.vmap(env.sample_draws, (0, 0, 0, None))(keys, states, action, params)
-        samples["sample_draws"] = _columns(draws)
+        samples["sample_draws"] = consumed_of(draws)
         keys = jax.random.split(key_both, len(action))
         draws, reset_draws = jax.vmap(env.sample_step, (0, 0, 0, None))(
             keys, states, action, params
         )
-        samples["sample_step"] = _columns(draws)
-        samples["sample_step, reset"] = _columns(reset_draws)
+        samples["sample_step"] = consumed_of(draws)
+        samples["sample_step, reset"] = _all_consumed(reset_draws)
     if size := max(size, len(contexts.action[RESET])):
         keys = jax.random.split(key_reset, size * repeats)
         draws = jax.vmap(env.sample_reset_draws, (0, None))(keys, params)
-        samples["sample_reset_draws"] = _columns(draws)
+        samples["sample_reset_draws"] = _all_consumed(draws)
     return samples
+
+
+def _all_consumed(draws: Any) -> dict[str, tuple[Any, Any]]:
+    return {name: (x, jnp.ones(len(x), bool)) for name, x in _columns(draws).items()}
 
 
 def _columns(draws: Any) -> dict[str, Any]:
@@ -276,36 +301,35 @@ def judge(contexts: Contexts, samples: Samples) -> list[dict[str, Any]]:
         theirs, due, sites = (getattr(contexts, f)[kind] for f in ("theirs", "due", "site"))
         known = [column for column in theirs if column in columns and due[column].any()]
         for column in known:
-            here = _where(due[column], columns[column], kind == RESET)
-            ours = np.asarray(columns[column])[here]
+            values, here = (np.asarray(x) for x in columns[column])
+            if not (due[column].all() and here.all()) and kind == STEP:
+                test = dataclasses.replace(compare(due[column], here), test="consumption")
+                add(source, sites[column], column, test)
+            if not here.any():
+                continue
             recorded = theirs[column][due[column]]
-            add(source, sites[column], column, compare(recorded, ours))
-            add(source, sites[column], column, within(recorded, ours))
-            add(source, sites[column], column, successive(np.asarray(columns[column]), here))
+            add(source, sites[column], column, compare(recorded, values[here]))
+            add(source, sites[column], column, within(recorded, values[here]))
+            add(source, sites[column], column, successive(values, here))
         for a, b in itertools.islice(itertools.pairwise(known), MAX_PAIRS):
             both = due[a] & due[b]
-            if both.any():
-                here = _where(both, columns[a], kind == RESET)
+            here = np.asarray(columns[a][1]) & np.asarray(columns[b][1])
+            if both.any() and here.any():
                 recorded = np.stack([theirs[a][both], theirs[b][both]], 1)
-                ours = np.stack([np.asarray(columns[c])[here] for c in (a, b)], 1)
+                ours = np.stack([np.asarray(columns[c][0])[here] for c in (a, b)], 1)
                 add(source, sites[a], f"{a}, {b}", joint(recorded, ours))
     if "sample_step" in samples:
         step, reset = samples["sample_step"], samples["sample_step, reset"]
         for a, b in itertools.islice(itertools.product(step, reset), MAX_PAIRS):
-            test = independent(np.asarray(step[a]), np.asarray(reset[b]), "step and reset")
+            ours, others = np.asarray(step[a][0]), np.asarray(reset[b][0])
+            test = independent(ours, others, "step and reset")
             add("sample_step", contexts.site[STEP][a], f"{a}, {b} of the reset", test)
         # Recordings may hold few resets or none; one of our samplers is then held to the other.
-        for column, ours in samples["sample_reset_draws"].items():
-            test = compare(np.asarray(ours), np.asarray(reset[column]))
+        for column, (ours, _) in samples["sample_reset_draws"].items():
+            test = compare(np.asarray(ours), np.asarray(reset[column][0]))
             test = dataclasses.replace(test, test=f"{test.test}, beside sample_reset_draws")
             add("sample_step, reset", contexts.site[RESET][column], column, test)
     return rows
-
-
-def _where(due: np.ndarray, ours: Any, everywhere: bool) -> np.ndarray:
-    """Which of our samples [m] are for contexts where the draw was due; a reset's never depend on
-    the context."""
-    return np.ones(len(ours), bool) if everywhere else np.tile(due, len(ours) // len(due))
 
 
 def adjusted(rows: list[dict[str, Any]], alpha: float = ALPHA) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """E1: samplers that are wrong are found, sound ones hardly ever, and the power is as stated."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from simlift.references.core import DrawLog
 from simlift.verify.draws import check_consumption, consumed, leaves_by_site
 from simlift.verify.record import Recording, record_policy
 from simlift.verify.samplers import SamplerCheck, SamplerKiller, adjusted, check_samplers, gather
@@ -15,6 +17,7 @@ from simlift.verify.suite import SuiteError
 from simlift.verify.suites import get_suite
 from simlift.verify.two_samples import Finding, compare, independent, joint, within
 
+from . import thrower
 from .transfer.stroll import PLAN, Fault, StrollReference, policy, stroll
 
 SITES = StrollReference.draw_sites
@@ -80,6 +83,52 @@ def test_a_wrong_sampler_is_found(
     recording: Recording, fault: Fault, found: tuple[str, str]
 ) -> None:
     assert found in failed(checked(recording, fault))
+
+
+def faces(key: jax.Array) -> jax.Array:
+    return jax.random.randint(key, (thrower.HIGHEST,), 1, thrower.FACES + 1, jnp.int32)
+
+
+@pytest.mark.parametrize(
+    ("die", "found"),
+    [
+        (faces, None),
+        (lambda key: jnp.maximum(faces(key), 2), "chi-square"),
+        (lambda key: jnp.full_like(faces(key), faces(key)[0]), "chi-square, jointly"),
+        (lambda key: jnp.full_like(faces(key), thrower.HIGHEST), "consumption"),
+    ],
+    ids=["sound", "no ones", "the same again", "never a second"],
+)
+def test_draws_that_end_a_loop_are_chosen_by_what_ours_consumes(
+    die: thrower.Die, found: str | None
+) -> None:
+    check = SamplerCheck(thrower.thrower(die), seed=1)
+    check.add(thrower.VARIANT, thrower.SITES, thrower.recorded(seed=1))
+    result = check.result()
+    assert result["holds"] == (found is None), result["what"]
+    assert found is None or ("die", found) in failed(result)
+
+
+def test_steps_without_any_draw_are_recorded_steps_too() -> None:
+    recording = thrower.recorded(seed=1, num_envs=3)
+    silent = dataclasses.replace(
+        recording,
+        draws=DrawLog(
+            count=np.zeros((1, 3), np.int32),
+            site=np.zeros((1, 3, 0), np.int16),
+            value=np.zeros((1, 3, 0), np.int64),
+            step_count=np.zeros((1, 3), np.int32),
+        ),
+    )
+    given = []
+
+    def draws(log: DrawLog) -> Any:
+        given.append(log)
+        return thrower.draws(log)
+
+    made = consumed(dataclasses.replace(thrower.thrower(faces), draws=draws), silent, thrower.SITES)
+    assert not made.count["step"]["die"].any() and not made.draws["die"].any()
+    assert given[0].step_count.tolist() == [0, 0, 0]
 
 
 def test_mutants_of_the_samplers_are_judged_under_vmap(recording: Recording) -> None:

@@ -3,12 +3,10 @@
 import abc
 import contextlib
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
-from ...references.core import DrawLog, VectorReference
+from ...references.core import Closing, DrawLog, VectorReference
 from ..record import Recording
 from ..suite import Suite, SuiteError, Variant
 from .plan import Coverage, CoveragePlan
@@ -18,7 +16,7 @@ class ReplayDiffers(RuntimeError):
     """The instrumented reference did not do again what was recorded; the message says where."""
 
 
-class Collector(abc.ABC):
+class Collector(Closing, abc.ABC):
     """An instrumented build of one suite's reference for one variant. A context manager.
 
     Entering raises ReferenceUnavailable, with the remedy, where the tools are missing.
@@ -95,17 +93,6 @@ class Collector(abc.ABC):
         for reference in self._references.values():
             reference.close()
         self._references.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _draws_at(draws: DrawLog, step: int, instances: np.ndarray) -> DrawLog:

@@ -67,6 +67,7 @@ def opaque(e: Equation) -> list[Terms]:
     """Every entry of the results as an unknown function of all operands."""
     entries = [x for operand in e.operands for x in operand.reshape(-1)]
     shapes = [operand.shape for operand in e.operands]
+    results = [jax.eval_shape(jax.random.key_data, x) if is_key(x) else x for x in e.results]
     return [
         t.filled(
             aval.shape,
@@ -75,8 +76,13 @@ def opaque(e: Equation) -> list[Terms]:
                 for i in range(math.prod(aval.shape))
             ),
         )
-        for k, aval in enumerate(e.results)
+        for k, aval in enumerate(results)
     ]
+
+
+def is_key(aval: Any) -> bool:
+    """Whether it is an array of random keys: as terms it has one axis more, of a key's words."""
+    return bool(jnp.issubdtype(aval.dtype, jax.dtypes.prng_key))
 
 
 # -- moves and look-ups
@@ -93,7 +99,16 @@ def _numbered(operands: Sequence[Terms]) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def _move(e: Equation) -> list[Terms]:
-    places, entries = _numbered(e.operands)
+    if not is_key(e.results[0]):
+        return _moved(e, e.operands)
+    # Each word of a key goes where the key goes.
+    words = range(e.operands[0].shape[-1])
+    moved = [_moved(e, [operand[..., i] for operand in e.operands]) for i in words]
+    return [np.stack(results, -1) for results in zip(*moved, strict=True)]
+
+
+def _moved(e: Equation, operands: Sequence[Terms]) -> list[Terms]:
+    places, entries = _numbered(operands)
     moved = e.primitive.bind(*places, **e.params)
     results = moved if e.primitive.multiple_results else [moved]
     return [_taken(entries, np.asarray(result)) for result in results]

@@ -207,6 +207,8 @@ RULES: Mapping[str, Rule] = {
     "convert_element_type": _convert,
     "integer_pow": _integer_pow,
     "random_bits": arrays.opaque,
+    "random_fold_in": arrays.opaque,
+    "random_split": arrays.opaque,
     "random_unwrap": _words,
     "random_wrap": _words,
     "round": _round,

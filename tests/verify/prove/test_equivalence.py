@@ -281,3 +281,20 @@ def test_what_a_sampler_makes_of_its_random_words_is_compared() -> None:
     verdict = equivalent(coin, lambda x: coin(x, lambda bits: bits >> 31), KEYS)
     assert verdict.kind == "refuted"
     assert confirmed(verdict, coin, lambda x: coin(x, lambda bits: bits >> 31))
+
+
+def dice(x: Any, split: Any = jax.random.split, sides: Any = lambda bits: bits % 8) -> Any:
+    first, second = split(jax.random.wrap_key_data(x["key"]))
+    third = jax.random.fold_in(second, 1)
+    return [sides(jax.random.bits(key, (2,), jnp.uint32)) for key in (first, second, third)]
+
+
+def test_keys_that_are_split_are_compared_word_by_word() -> None:
+    def masked(x: Any) -> Any:
+        return dice(x, sides=lambda bits: bits & 7)
+
+    def swapped(x: Any) -> Any:
+        return dice(x, split=lambda key: jax.random.split(key)[::-1])
+
+    assert equivalent(dice, masked, KEYS).kind == "proved"
+    assert equivalent(dice, swapped, KEYS).kind == "refuted"
