@@ -315,7 +315,7 @@ def test_control_flow() -> None:
         (lambda x: lax.while_loop(lambda c: c < x, lambda c: c + 1, jnp.int32(0)), "trip count"),
         (
             lambda x: jax.random.key_data(
-                jax.random.split(jax.random.wrap_key_data(jnp.stack([x, x]).astype(jnp.uint32)))
+                jax.random.clone(jax.random.wrap_key_data(jnp.stack([x, x]).astype(jnp.uint32)))
             ),
             "random",
         ),
