@@ -9,6 +9,7 @@ import { TeamGenerator, toRow, toSet, winnerOf, writeLegal } from "./battles.mjs
 import { Refusal, SITES } from "./dice.mjs";
 import { Dex, Teams, version } from "./showdown.mjs";
 import { FIELDS, read, WIDTH, write } from "./snapshot.mjs";
+import { tables } from "./tables.mjs";
 
 const [format, count, log] = [process.argv[3], Number(process.argv[4]), process.argv[5] === "1"];
 const battles = new Array(count).fill(null);
@@ -91,6 +92,7 @@ const verbs = {
   log: ({ index, final }) => ({ lines: ((final && ended[index]) || battles[index]).log }),
   generate: ({ teamSeeds }) => ({ teams: teamSeeds.flatMap((seeds) => rows(generate(seeds))) }),
   unpack: ({ packed }) => ({ teams: rows(packed.map((text) => Teams.unpack(text))) }),
+  tables,
   coverage: () => (takeCoverage(), {}),
 };
 

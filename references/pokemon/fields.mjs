@@ -33,6 +33,7 @@ function moveCode(id) {
   if (index === undefined) throw new Error(`the move ${id} has no code`);
   return index;
 }
+export const typeCode = (name) => code(TYPES, name);
 const activeMove = (index) => (index ? dex.getActiveMove(moveIds[index]) : null);
 export const moveOf = (index) => (index ? dex.moves.get(moveIds[index]) : null);
 

@@ -1,0 +1,77 @@
+"""A battle between decisions, and what it refers to.
+
+Axes: `P` 2 players, `S` 6 slots of a team as the battle began, `M` 4 moves; five statistics are
+attack, defense, special attack, special defense, speed, and seven boosts have accuracy and evasion
+besides. Codes of moves, types, statuses: moves.py.
+"""
+
+from flax import struct
+from jax import Array
+
+NUM_PLAYERS, TEAM_SIZE, NUM_MOVES = 2, 6, 4
+NUM_ACTIONS = NUM_MOVES + TEAM_SIZE
+
+ONGOING, TIE = -1, 2
+"""Values of `State.winner` besides the players."""
+
+
+class Request:
+    """Values of `State.request`: what a player is asked for."""
+
+    WAIT = 0
+    CHOOSE = 1  # a move or a switch
+    REPLACE = 2  # a switch for a Pokemon that fainted
+
+
+class Params(struct.PyTreeNode, kw_only=True):
+    """The teams that battles are drawn from, see teams.py; shared by all instances."""
+
+    teams: Array  # int16 [N, S, W]  rows of `teams.Member`
+
+
+class Draws(struct.PyTreeNode, kw_only=True):
+    """The randomness of a reset. That of a step is in the state: the battle's own generator."""
+
+    seed: Array  # uint32 [2]  of the generator, high word first
+    team: Array  # int32 [P]   rows of `Params.teams`
+
+
+class State(struct.PyTreeNode, kw_only=True):
+    """Everything that the rest of the battle depends on. 246 bytes.
+
+    Of benched Pokemon only what outlasts a switch is kept; their other numbers follow from the
+    team.
+    """
+
+    seed: Array  # uint32 [2]
+    team: Array  # int32 [P]
+    turn: Array  # int16 []
+    last_damage: Array  # int32 []  what Counter answers
+    winner: Array  # int8 []
+    request: Array  # uint8 [P]
+
+    order: Array  # uint8 [P, S]  the slot of the Pokemon in each place; the first is active
+    hp: Array  # int16 [P, S]
+    condition: Array  # uint8 [P, S]  status, sleep turns, whose doing, sub_fainted: see side.py
+    base_pp: Array  # uint8 [P, S, M]  what remains after a switch
+
+    last_move: Array  # uint8 [P]  of the side, as announced or selected
+    last_enemy_move: Array  # uint8 [P]
+    last_selected: Array  # uint8 [P]
+    last_selected_slot: Array  # uint8 [P]
+    last_enemy_selected: Array  # uint8 [P]
+
+    # of the active Pokemon
+    species: Array  # uint8 [P]  as transformed
+    types: Array  # uint8 [P, 2]
+    stored_stats: Array  # int16 [P, 5]  before boosts
+    modified_stats: Array  # int16 [P, 5]  after
+    boosts: Array  # int8 [P, 7]
+    speed: Array  # int16 [P]  as cached: ties are judged by it
+    moves: Array  # uint8 [P, M]
+    pp: Array  # uint8 [P, M]
+    flags: Array  # uint8 [P]  see side.py
+    last_used: Array  # uint8 [P]  its own last move, 0 none
+    substitute_hp: Array  # uint8 [P]  0: no substitute
+    confusion: Array  # uint8 [P]  turns left, 0 none
+    charging: Array  # uint8 [P]  the move that strikes next turn, 0 none
