@@ -57,4 +57,5 @@ list = list_environments  # so that registry.list() stands beside registry.make(
 # By name: an environment is imported when it is made.
 register("CartPole-v1", ".cart_pole:CartPole")
 register("HalfCheetah-v5", ".half_cheetah:HalfCheetah")
+register("PokemonGen1-v0", ".pokemon.gen1:PokemonGen1")
 register("PufferPong-v0", ".pong:Pong")

@@ -1,0 +1,1 @@
+"""Pokemon battles, a package for each generation."""
