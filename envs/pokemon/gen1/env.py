@@ -1,6 +1,8 @@
 """Generation 1 battles as a `Game`."""
 
-from typing import Any
+import dataclasses
+import functools
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +12,24 @@ from jax import Array
 from ...core import AutoReset, Outcome
 from ...game import Game
 from ...spaces import Box, Discrete
+from . import pool
 from .battle import Kernel, advance, begin, view
 from .state import NUM_ACTIONS, NUM_PLAYERS, ONGOING, TIE, Draws, Params, Request, State
 from .turn import legal
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Static choices: they shape the compiled program."""
+
+    kernel: Kernel = "auto"
+    """What the turn runs as, see envs/kernels."""
+    pairs: bool = True
+    """Whether battles are between teams 2k and 2k + 1, else between any two."""
+
+    def __post_init__(self) -> None:
+        if self.kernel not in get_args(Kernel):
+            raise ValueError(f"kernel={self.kernel!r}: choose one of {get_args(Kernel)}")
 
 
 class PokemonGen1(Game[State, Params, Draws]):
@@ -20,18 +37,33 @@ class PokemonGen1(Game[State, Params, Draws]):
 
     name = "PokemonGen1-v0"
     version = 0
+    config: Config
 
-    def __init__(self, teams: Any = None, *, kernel: Kernel = "auto", auto_reset: AutoReset = "select") -> None:
-        super().__init__(kernel, auto_reset=auto_reset)
-        self._teams = teams
+    def __init__(
+        self,
+        teams: Any = None,
+        *,
+        kernel: Kernel = "auto",
+        auto_reset: AutoReset = "select",
+    ) -> None:
+        """teams: int16 [N, 6, W] of `teams.rows` or `pool.load`; a battle is between any two of
+        them, drawn independently. None: those of `pool.shipped`, in the pairs in which Showdown
+        made them, of which at most one team has a Ditto.
+
+        Raises ValueError for other arrays, kernels and policies.
+        """
+        super().__init__(Config(kernel=kernel, pairs=teams is None), auto_reset=auto_reset)
+        self._teams = None if teams is None else pool.checked(teams)
 
     @property
     def num_players(self) -> int:
         return NUM_PLAYERS
 
-    @property
+    @functools.cached_property
     def default_params(self) -> Params:
-        return Params(teams=jnp.asarray(self._teams))
+        teams = pool.shipped() if self._teams is None else self._teams
+        with jax.ensure_compile_time_eval():  # also where it is first asked for under jit
+            return Params(teams=jnp.asarray(teams))
 
     def action_space(self, params: Params | None = None) -> Discrete:
         return Discrete(NUM_ACTIONS)
@@ -40,13 +72,22 @@ class PokemonGen1(Game[State, Params, Draws]):
         return Box(0, 2, (), np.uint8)
 
     def sample_reset_draws(self, key: Array, params: Params) -> Draws:
-        seed, pair = jax.random.split(key)
-        words = jax.random.bits(seed, (2,), jnp.uint32)
-        team = jax.random.randint(pair, (2,), 0, params.teams.shape[0], jnp.int32)
-        return Draws(seed=words, team=team)
+        """Four words. A remainder favours no team by more than N / 2**32."""
+        words = jax.random.bits(key, (4,), jnp.uint32)
+        count = np.uint32(len(params.teams))
+        if self.config.pairs:
+            team = words[2] % (count // 2) * 2 + np.arange(NUM_PLAYERS, dtype=np.uint32)
+        else:
+            team = words[2:] % count
+        return Draws(seed=words[:2], team=team.astype(jnp.int32))
 
     def sample_draws(self, key: Array, state: State, action: Array, params: Params) -> Draws:
         return Draws(seed=jnp.zeros(2, jnp.uint32), team=jnp.zeros(2, jnp.int32))
+
+    def sample_step(
+        self, key: Array, state: State, action: Array, params: Params
+    ) -> tuple[Draws, Draws]:
+        return self.sample_draws(key, state, action, params), self.sample_reset_draws(key, params)
 
     def initial(self, draws: Draws, params: Params) -> State:
         return begin(draws, params.teams)
@@ -55,7 +96,7 @@ class PokemonGen1(Game[State, Params, Draws]):
         self, state: State, action: Array, draws: Draws, params: Params
     ) -> tuple[State, Outcome]:
         del draws
-        after, used = advance(state, action, params.teams, self.config)
+        after, used = advance(state, action, params.teams, self.config.kernel)
         winner = after.winner.astype(jnp.int32)
         won = jnp.where(winner == np.arange(NUM_PLAYERS, dtype=np.int32), 1.0, -1.0)
         reward = jnp.where((winner == ONGOING) | (winner == TIE), 0.0, won).astype(jnp.float32)
