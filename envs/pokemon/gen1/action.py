@@ -16,7 +16,7 @@ from .generator import Dice, draw
 from .moves import BURN, FISSURE, FREEZE, HEAL_HALF, MIRROR_MOVE, NO_MOVE, NONE, PARALYSIS, POISON
 from .moves import REST, SLEEP, STATUS_MOVE, STRUGGLE, TWO_HITS, TWO_TO_FIVE_HITS
 from .moves import Move, effectiveness, unpack
-from .side import Side, at, drop_stats, put
+from .side import Side, at, drop_stats, put, reveal
 from .state import NUM_MOVES
 from .teams import stat
 
@@ -45,6 +45,7 @@ def run_move(field: Field, wanted: Array) -> Field:
         foe=field.foe.where(wanted & ~move.to_self, sub_fainted=False),
     )
     field, able = _before_move(field, wanted)
+    field = field._replace(user=reveal(field.user, able))
     field = _deduct_pp(field, move, able)
     field, move, code, used = _mirror(field, move, able)
     field = _announce(field, move, code, used)

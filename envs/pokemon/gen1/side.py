@@ -24,6 +24,7 @@ class Side(struct.PyTreeNode, kw_only=True):
     team_condition: Array  # [S]
     team_pp: Array  # [S, M]
     slot: Array  # of the active Pokemon
+    seen: Array  # what of the team the other player has seen: five bits a slot
 
     # of the active Pokemon
     member: Member
@@ -191,12 +192,25 @@ def select_side(condition: Array, on_true: Side, on_false: Side) -> Side:
     return Side(**values)
 
 
-# -- packed bytes
+# -- packed bits
+
+SEEN_BITS = 5
+"""Of a slot in `State.seen`: the moves of the set by their places, then the Pokemon itself."""
+_CAME_IN = np.int32(1 << NUM_MOVES)
 
 _STATUS, _SLEEP_SHIFT, _SLEEP_BITS = np.int32(7), 3, np.int32(7)
 _BY_FOE, _SUB_FAINTED = np.int32(64), np.int32(128)
 _TRANSFORMED, _FLINCH, _RECHARGE, _REFLECT = (np.int32(1 << i) for i in range(4))
 _VIRTUAL_SHIFT = np.int32(4)
+
+
+def reveal(side: Side, condition: Array) -> Side:
+    """The other player reads the selected move's name, which tells of the set unless the move came
+    with Mimic, Mirror Move or Transform."""
+    place = side.last_selected_slot
+    own = (at(side.moves, place) == side.last_selected) & ~at(side.virtual, place)
+    bit = np.int32(1) << (side.slot * SEEN_BITS + place)
+    return side.where(condition & own, seen=side.seen | bit)
 
 
 def pack_condition(side: Side) -> Array:
@@ -251,6 +265,7 @@ def load(state: State, player: int, own: Member, rows: Any) -> Side:
         team_condition=conditions,
         team_pp=of("base_pp"),
         slot=slot,
+        seen=of("seen"),
         member=own,
         hp=at(hp, slot),
         base_pp=at(of("base_pp"), slot),
@@ -276,6 +291,7 @@ def place(team: Member) -> Side:
         team_condition=jnp.zeros(TEAM_SIZE, jnp.int32),
         team_pp=team.pp,
         slot=zero,
+        seen=zero,
         member=own,
         hp=own.max_hp,
         base_pp=own.pp,
@@ -310,6 +326,7 @@ def store(sides: tuple[Side, Side]) -> dict[str, Array]:
     write("condition", jnp.uint8, lambda s: put(s.team_condition, s.slot, pack_condition(s)))
     write("base_pp", jnp.uint8, lambda s: put(s.team_pp, s.slot, s.base_pp))
     write("flags", jnp.uint8, pack_flags)
+    write("seen", jnp.uint32, lambda s: s.seen | (_CAME_IN << (s.slot * SEEN_BITS)))
     write("boosts", jnp.int8, lambda s: s.boosts)
     for name in ("stored_stats", "modified_stats", "speed"):
         write(name, jnp.int16, lambda s, name=name: getattr(s, name))

@@ -5,6 +5,7 @@ attack, defense, special attack, special defense, speed, and seven boosts have a
 besides. Codes of moves, types, statuses: moves.py.
 """
 
+import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
@@ -37,7 +38,8 @@ class Draws(struct.PyTreeNode, kw_only=True):
 
 
 class State(struct.PyTreeNode, kw_only=True):
-    """Everything that the rest of the battle depends on. 246 bytes.
+    """Everything that the rest of the battle depends on, and what the players were shown of it. 229
+    bytes.
 
     Of benched Pokemon only what outlasts a switch is kept; their other numbers follow from the
     team.
@@ -75,3 +77,7 @@ class State(struct.PyTreeNode, kw_only=True):
     substitute_hp: Array  # uint8 [P]  0: no substitute
     confusion: Array  # uint8 [P]  turns left, 0 none
     charging: Array  # uint8 [P]  the move that strikes next turn, 0 none
+
+    # What the other player has seen: five bits a slot, four moves of the set and whether it came
+    # in. Nothing that happens depends on it; without a history, nothing was seen.
+    seen: Array = struct.field(default_factory=lambda: jnp.zeros(NUM_PLAYERS, jnp.uint32))
