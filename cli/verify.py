@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from ..envs.files import write_atomically
 from ..verify import certificate, runner
 from ..verify.report import write_report_apart
 from ..verify.story import Story
+from ..verify.suite import Suite
 from ..verify.suites import get_suite
 from .screen import Environment, Screen
 
@@ -27,8 +29,12 @@ class Verify:
 
     env: Environment
     """An environment with a suite (pong), or module:attribute for a suite of your own."""
-    episodes: int = 200
+    episodes: Annotated[int, tyro.conf.arg(aliases=["--battles"])] = 200
     """Whole games for each variant, spread over its policies."""
+    variants: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--variant", "--format"])] = ()
+    """Variants of the suite that L3 plays; all of them by default."""
+    policies: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--policy"])] = ()
+    """Policies of the suite that L3 plays; all of them by default."""
     seed: int | None = None
     """Of everything random on both sides; drawn once the environment's sources are fixed, unless
     given."""
@@ -43,6 +49,12 @@ class Verify:
     json: bool = False
     """Print one JSON object and nothing else."""
 
+    def _episodes(self, suite: Suite) -> int:
+        """So many that those of the policies that were named add up to what was asked for."""
+        if not self.policies:
+            return self.episodes
+        return -(-self.episodes * len(suite.policies(suite.variants[0])) // len(self.policies))
+
     def run(self, screen: Screen) -> int:
         """Verify, write both files, and show the table of levels."""
         suite = get_suite(self.env)
@@ -50,7 +62,12 @@ class Verify:
         bank = self.bank or (runner.BANK if writable(runner.BANK) else out / "regressions")
         levels = runner.ALL_LEVELS if "all" in self.levels else self.levels
         options = runner.Options(
-            episodes=self.episodes, seed=self.seed, levels=levels, bank=bank, isolated=True
+            episodes=self._episodes(suite),
+            seed=self.seed,
+            levels=levels,
+            bank=bank,
+            isolated=True,
+            cells=chosen_cells(suite, self.variants, self.policies),
         )
         out.mkdir(parents=True, exist_ok=True)
         with screen.progress() as progress:
@@ -66,6 +83,30 @@ class Verify:
         if not screen.as_json:
             show_verification(screen.console, result)
         return screen.finish(result, result["holds"])
+
+
+def chosen_cells(
+    suite: Suite, variants: Sequence[str], policies: Sequence[str]
+) -> Sequence[tuple[str, str]] | None:
+    """(variant, policy) pairs of these names, None where none are named.
+
+    Raises ValueError for a name that the suite does not have.
+    """
+    if not (variants or policies):
+        return None
+    there = {variant.name: list(suite.policies(variant)) for variant in suite.variants}
+    known = dict.fromkeys(name for names in there.values() for name in names)
+    for what, given, names in (("variant", variants, there), ("policy", policies, known)):
+        if unknown := [name for name in given if name not in names]:
+            raise ValueError(
+                f"{suite.name} has no {what} {unknown[0]!r}; it has {', '.join(names)}"
+            )
+    return [
+        (variant, policy)
+        for variant in variants or there
+        for policy in there[variant]
+        if policy in (policies or known)
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -99,7 +99,7 @@ class Program:
             truncated=truncated,
             info=info,
             draws_used={
-                site: used + done.astype(jnp.int32) * self.suite.reset_draws_used.get(site, 0)
+                site: used + done.astype(jnp.int32) * self._by_reset(site, next_state)
                 for site, used in info["draws_used"].items()
             },
             legal=self.env.legal_actions(next_state, self.params),
@@ -107,6 +107,10 @@ class Program:
         )
         derived = self.suite.derived
         return result if derived is None else result._replace(derived=derived(result))
+
+    def _by_reset(self, site: str, state: Any) -> Any:
+        count = self.suite.reset_draws_used.get(site, 0)
+        return count(state) if callable(count) else count
 
     def prepared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """What one step takes on our side, leaves [T, B, ...], out of what was recorded."""

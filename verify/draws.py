@@ -50,7 +50,11 @@ def consumed(suite: Suite, recording: Recording, sites: Sequence[str]) -> Consum
     done = (outcome.terminated | outcome.truncated).reshape(-1).astype(np.int64)
     held = np.arange(flat.site.shape[1]) < flat.count[:, None]
     total = {site: (held & (flat.site == i)).sum(1) for i, site in enumerate(sites)}
-    reset = {site: done * suite.reset_draws_used.get(site, 0) for site in sites}
+    if flat.step_count is None:
+        reset = {site: done * suite.reset_draws_used.get(site, 0) for site in sites}
+    else:
+        held &= np.arange(flat.site.shape[1]) >= flat.step_count[:, None]
+        reset = {site: (held & (flat.site == i)).sum(1) for i, site in enumerate(sites)}
     draws, reset_draws = jax.tree.map(np.asarray, suite.draws(flat))
     compared = suite.compared_fields()
     return Consumed(

@@ -64,11 +64,10 @@ def _play(env: Environment, params: Any) -> Any:
     """The first four of a Play."""
     keys = jax.random.split(jax.random.key(0), NUM_ENVS)
     state = jax.vmap(env.reset, in_axes=(0, None))(keys, params)[1]
-    space = env.action_space(params)
 
     def body(state: Any, key: Array) -> tuple[Any, Any]:
         key_action, key_step = jax.random.split(key)
-        actions = jax.vmap(space.sample)(jax.random.split(key_action, NUM_ENVS))
+        actions = sampled_actions(env, params, jax.random.split(key_action, NUM_ENVS))
         keys = jax.random.split(key_step, NUM_ENVS)
         out = jax.vmap(env.step, in_axes=(0, 0, 0, None))(keys, state, actions, params)
         return out[1], (actions, keys, state, out)
@@ -76,12 +75,24 @@ def _play(env: Environment, params: Any) -> Any:
     return jax.lax.scan(body, state, jax.random.split(jax.random.key(1), NUM_STEPS))[1]
 
 
+def sampled_actions(env: Environment, params: Any, keys: Array) -> Array:
+    """Random actions, [*B, *L, ...]: of a game, one for each player. keys: [*B]."""
+    sample = env.action_space(params).sample
+    each = keys if not env.leading_axes else _split(keys, int(np.prod(env.leading_axes)))
+    flat = jax.vmap(sample)(each.reshape(-1))
+    return flat.reshape(*keys.shape, *env.leading_axes, *flat.shape[1:])
+
+
+def _split(keys: Array, count: int) -> Array:
+    return jax.vmap(lambda key: jax.random.split(key, count))(keys.reshape(-1))
+
+
 def same_avals(env: Environment, params: Any, play: Play | None = None) -> tuple[int, list[str]]:
     """`reset` and `step` return states and observations of the same shapes and dtypes, none of
     them weak."""
     key = jax.random.key(0)
     obs, state = jax.eval_shape(env.reset, key, params)
-    action = env.action_space(params).sample(key)
+    action = sampled_actions(env, params, key)
     next_obs, next_state, *_ = jax.eval_shape(env.step, key, state, action, params)
     wrong = []
     before, after = jax.tree.leaves((obs, state)), jax.tree.leaves((next_obs, next_state))
@@ -96,7 +107,7 @@ def same_avals(env: Environment, params: Any, play: Play | None = None) -> tuple
 def strict_types(env: Environment, params: Any, play: Play) -> tuple[int, list[str]]:
     """Traces without any implicit promotion of dtypes or ranks."""
     key = jax.random.key(0)
-    action = env.action_space(params).sample(key)
+    action = sampled_actions(env, params, key)
     try:
         with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
             state = jax.eval_shape(env.reset, key, params)[1]
@@ -127,7 +138,7 @@ def jit_equals_eager(env: Environment, params: Any, play: Play) -> tuple[int, li
     cases = 8
     for i in range(cases):
         key, key_action, key_step = jax.random.split(key, 3)
-        action = env.action_space(params).sample(key_action)
+        action = sampled_actions(env, params, key_action)
         compiled = env.step(key_step, state, action, params)
         with jax.disable_jit():
             eager = env.step(key_step, state, action, params)
@@ -160,7 +171,7 @@ def compiles_once(env: Environment, params: Any, play: Play) -> tuple[int, list[
     step = jax.jit(counted)
     key = jax.random.key(0)
     _, state = env.reset(key, params)
-    action = env.action_space(params).sample(key)
+    action = sampled_actions(env, params, key)
     for _ in range(4):
         _, state, *_ = step(key, state, action, params)
     return 4, [] if traces == 1 else [f"four steps compiled {traces} times"]
@@ -170,7 +181,7 @@ def no_host_callback(env: Environment, params: Any, play: Play) -> tuple[int, li
     """Nothing leaves the device: no callback, no infeed, in step or reset."""
     key = jax.random.key(0)
     _, state = env.reset(key, params)
-    action = env.action_space(params).sample(key)
+    action = sampled_actions(env, params, key)
     jaxpr = jax.make_jaxpr(env.step)(key, state, action, params)
     found = sorted({p for p in _primitives(jaxpr.jaxpr) if p in CALLBACKS})
     return 1, [f"step calls the host through {name}" for name in found]
@@ -208,7 +219,7 @@ def no_key_reuse(env: Environment, params: Any, play: Play) -> tuple[int, list[s
     """No random key is consumed twice, in reset or step."""
     key = jax.random.key(0)
     _, state = env.reset(key, params)
-    action = env.action_space(params).sample(jax.random.key(1))
+    action = sampled_actions(env, params, jax.random.key(1))
     try:
         with jax.debug_key_reuse(True):
             jax.make_jaxpr(lambda k: env.reset(k, params))(key)
@@ -231,7 +242,7 @@ def spaces_hold(env: Environment, params: Any, play: Play) -> tuple[int, list[st
     if isinstance(env.action_space(params), Discrete):
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), states)
         legal = jax.vmap(env.legal_actions, in_axes=(0, None))(flat, params)
-        if not np.asarray(legal).any(1).all():
+        if not np.asarray(legal).any(-1).all():
             wrong.append("a state has no legal action")
     return len(seen), wrong
 
@@ -265,7 +276,7 @@ def draws_are_all_randomness(env: Environment, params: Any, play: Play) -> tuple
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), states)
     size = len(jax.tree.leaves(flat)[0])
     keys = jax.random.split(jax.random.key(3), size)
-    actions = jax.vmap(env.action_space(params).sample)(keys)
+    actions = sampled_actions(env, params, keys)
 
     def once(state: Any, action: Array, key: Array) -> Any:
         draws = env.sample_draws(key, state, action, params)
@@ -285,14 +296,15 @@ def outcome_types(env: Environment, params: Any, play: Play) -> tuple[int, list[
     first = jax.tree.map(lambda x: x[0, 0], play.state)
     legal = jax.eval_shape(env.legal_actions, first, params)
     space = env.observation_space(params)
-    batch = (NUM_STEPS, NUM_ENVS)
+    batch, each = (NUM_STEPS, NUM_ENVS), env.leading_axes
+    shape = (*batch, *each, *space.shape)
     cases = {
-        "observation": (seen, (*batch, *space.shape), space.dtype),
-        "final_observation": (info["final_observation"], (*batch, *space.shape), space.dtype),
-        "reward": (reward, batch, np.float32),
+        "observation": (seen, shape, space.dtype),
+        "final_observation": (info["final_observation"], shape, space.dtype),
+        "reward": (reward, (*batch, *each), np.float32),
         "terminated": (terminated, batch, bool),
         "truncated": (truncated, batch, bool),
-        "legal_actions": (legal, (env.num_actions,), bool),
+        "legal_actions": (legal, (*each, env.num_actions), bool),
     }
     wrong = [
         f"{name} is {value.dtype}{list(value.shape)}, expected {np.dtype(dtype)}{list(shape)}"

@@ -175,7 +175,7 @@ class LocalHost(Closing):
             env, params = self.suite.environment(variant)
             key = jax.random.key(0)
             state = jax.eval_shape(env.reset, key, params)[1]
-            action = jax.eval_shape(env.action_space(params).sample, key)
+            action = jax.eval_shape(lambda key: hazards.sampled_actions(env, params, key), key)
             text = jax.jit(env.step).lower(key, state, action, params).as_text()
         return hashlib.sha256(text.encode()).hexdigest()
 

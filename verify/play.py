@@ -210,7 +210,8 @@ def step_draws(suite: Suite, log: DrawLog, done: np.ndarray) -> np.ndarray:
     done: bool [B]."""
     if log.step_count is not None:
         return log.step_count
-    return log.count - done * sum(suite.reset_draws_used.values())
+    constant = [count for count in suite.reset_draws_used.values() if isinstance(count, int)]
+    return log.count - done * sum(constant)
 
 
 def step_on_tape(

@@ -149,7 +149,8 @@ OUTCOME_FIELDS: Mapping[str, Field] = {
     "outcome.truncated": Field(lambda t: t.truncated, module="is_truncated"),
     "outcome.legal": Field(lambda t: t.legal, module="legal_actions"),
 }
-"""What every suite compares besides the reference's own fields."""
+"""What every suite compares besides the reference's own fields. A suite's `fields` may say what
+answers to one of these on our side, where that is something else."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,7 +270,11 @@ class Suite:
     """(the reference's fields of one instance, params) -> our state, for re-synchronisation."""
     draws: Callable[[DrawLog], tuple[Any, Any]] = _absent
     """The reference's log [B] -> (draws of the step, draws of its reset), numpy with axis [B]."""
-    reset_draws_used: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    reset_draws_used: Mapping[str, int | Callable[[Any], Array]] = dataclasses.field(
+        default_factory=dict
+    )
+    """How many draws of a site a reset consumes; where that depends on them, a function of the
+    state that it leaves, int32 []."""
     score: Callable[[Snapshot, np.ndarray], np.ndarray]
     """(snapshot right after the step that ended an episode, returns [B]) -> its score [B]."""
     policies: Callable[[Variant], Mapping[str, Policy]]
@@ -343,7 +348,7 @@ class Suite:
             name: dataclasses.replace(field, compare=self.outcome.get(name, field.compare))
             for name, field in OUTCOME_FIELDS.items()
         }
-        table = {**self.fields, **outcome}
+        table = {**outcome, **self.fields}
         return {name: field for name, field in table.items() if field.compare.kind != "ignored"}
 
     def compare_shown(self, name: str) -> Compare:
@@ -355,10 +360,8 @@ class Suite:
 
     def check_total(self, snapshot: Snapshot) -> None:
         """Raises SuiteError unless the table names exactly the reference's fields."""
-        missing, unknown = (
-            snapshot.keys() - self.fields.keys(),
-            self.fields.keys() - snapshot.keys(),
-        )
+        own = self.fields.keys() - OUTCOME_FIELDS.keys()
+        missing, unknown = snapshot.keys() - own, own - snapshot.keys()
         if missing or unknown:
             raise SuiteError(
                 f"{self.name}: the table of fields must be total; without a comparator: "

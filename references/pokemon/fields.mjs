@@ -88,6 +88,12 @@ function rankOf(side, volatile) {
 
 const volatileFields = [
   {
+    name: "volatiles", // which are there; how it is restored is volatile_order
+    dtype: "bool",
+    size: VOLATILE_NAMES.length,
+    get: (side, k) => Number(rankOf(side, VOLATILE_NAMES[k]) > 0),
+  },
+  {
     name: "volatile_order", // 1 for the eldest: ties between handlers depend on it
     size: VOLATILE_NAMES.length,
     get: (side, k) => rankOf(side, VOLATILE_NAMES[k]),

@@ -18,6 +18,7 @@ NUM_PLAYERS = 2
 NUM_ACTIONS = NUM_MOVES + TEAM_SIZE
 NOTHING = -1
 WORD = 2**32
+TEAM_INDEX = "team_index"
 SITES = (
     *("full_paralysis", "sleep_turns", "confusion_turns", "confusion_self_hit", "trapping_turns"),
     *("thrash_turns", "bide_turns", "disable_slot", "disable_turns", "metronome", "mimic"),
@@ -26,6 +27,10 @@ SITES = (
     *("tie_field_event", "tie_run_event"),
 )
 """Every place that draws in generation 1; dice.mjs has file and line of each."""
+SEED, TEAM = "seed", "team"
+START_SITES = (SEED, TEAM)
+"""What the start of a battle draws besides, twice each: the words of its generator, high word
+first, and for each player which of the given teams."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,8 +67,8 @@ class VectorShowdown(VectorReference):
 
     name = PACKAGE
     version = VERSION
-    draw_sites = SITES
-    draw_bounds = (WORD,) * len(SITES)
+    draw_sites = SITES + START_SITES
+    draw_bounds = (WORD,) * len(draw_sites)
 
     def __init__(
         self,
@@ -100,6 +105,9 @@ class VectorShowdown(VectorReference):
             raise AssertionError("dice.mjs and SITES differ")
         self._fields = fields_of(hello)
         self._seeds = np.zeros(num_envs, np.uint64)
+        self._team = np.full((num_envs, NUM_PLAYERS), -1, np.int32)
+        self._final_team = self._team
+        self._begun = False
         self._legal = np.zeros((num_envs, NUM_PLAYERS, NUM_ACTIONS), bool)
         self._request = np.zeros((num_envs, NUM_PLAYERS), np.uint8)
         self._winner = np.full(num_envs, -1, np.int8)
@@ -111,9 +119,11 @@ class VectorShowdown(VectorReference):
 
     def reset(self, seed: int) -> Outcome:
         """Start a battle in every instance; instance i with `instance_seed(seed, i)`."""
+        self._begun = True
         self._seeds[:] = [instance_seed(seed, i) for i in range(self.num_envs)]
         self._step_draws = [np.zeros((0, 4))] * self.num_envs
         self._start(np.arange(self.num_envs), self._take_tapes())
+        self._final_team = self._team
         return self._outcome(np.full(self.num_envs, -1, np.int8))
 
     def step(self, actions: np.ndarray) -> Outcome:
@@ -134,12 +144,14 @@ class VectorShowdown(VectorReference):
             for i in np.flatnonzero(winner < 0):
                 self._check_consumed(int(i), tapes[i])
         self._seeds[ended] = [next_seed(int(seed)) for seed in self._seeds[ended]]
+        self._final_team = self._team.copy()
         self._start(ended, tapes)
         return self._outcome(winner)
 
     def draws(self) -> ShowdownDraws:
         """The draws of the battles' generators in the last `reset` or `step`; `step_count` says
-        where those of the next battle's start begin. Teams are not drawn by these generators."""
+        where those of the next battle's start begin, the first of which are START_SITES. What
+        Showdown draws to generate teams is not among them."""
         pairs = zip(self._step_draws, self._reset_draws, strict=True)
         rows = [np.concatenate(pair) for pair in pairs]
         table = np.zeros((self.num_envs, max(map(len, rows)), 4), np.int64)
@@ -157,7 +169,8 @@ class VectorShowdown(VectorReference):
     def force(self, draws: DrawLog) -> None:
         """Feed these raw words to the next `reset` or `step`, whose generators advance all the
         same. TapeError unless each is wanted at its site; go on from there with `reset` or
-        `restore`. To set a generator's state instead, `restore` with another `seed`."""
+        `restore`. To set a generator's state instead, `restore` with another `seed`; what stands
+        at START_SITES is passed over."""
         if draws.count.shape != (self.num_envs,):
             raise ValueError(
                 f"{self.name}: count is {draws.count.shape}, expected ({self.num_envs},)"
@@ -165,7 +178,8 @@ class VectorShowdown(VectorReference):
         self._tape = draws
 
     def snapshot(self) -> dict[str, np.ndarray]:
-        """The state of every battle, [B, ...]: the fields of README.md, and episode_seed."""
+        """The state of every battle, [B, ...]: the fields of README.md, team_index, episode_seed.
+        A batch that was never reset begins with seed 0."""
         return self._read(final=False)
 
     def final_snapshot(self) -> dict[str, np.ndarray]:
@@ -175,14 +189,17 @@ class VectorShowdown(VectorReference):
 
     def restore(self, snapshot: Snapshot) -> None:
         """Raises ValueError unless the snapshot has exactly the fields that `snapshot` gives."""
-        numbers = {name: value for name, value in snapshot.items() if name != EPISODE_SEED}
+        own = (TEAM_INDEX, EPISODE_SEED)
+        numbers = {name: value for name, value in snapshot.items() if name not in own}
         values = pack(self._fields, numbers)
-        if len(values) != self.num_envs or EPISODE_SEED not in snapshot:
+        if len(values) != self.num_envs or not snapshot.keys() >= {*own}:
             raise ValueError(
                 f"{self.name}: the snapshot is of {len(values)} battles, expected {self.num_envs} "
-                f"and {EPISODE_SEED}"
+                f"and {', '.join(own)}"
             )
+        self._begun = True
         self._seeds[:] = snapshot[EPISODE_SEED]
+        self._team[:] = snapshot[TEAM_INDEX]
         given = [{"values": encode(values[share])} for share in self._shares]
         self._step_draws = self._hear("restore", given, np.arange(self.num_envs))
         self._reset_draws = [np.zeros((0, 4))] * self.num_envs
@@ -225,17 +242,27 @@ class VectorShowdown(VectorReference):
                     [f"gen5,{w[2]:08x}{w[3]:08x}", f"gen5,{w[4]:08x}{w[5]:08x}"] for w in words
                 ]
             else:
+                self._team[mine] = [
+                    [int(word) * len(self._teams) // WORD for word in w[2:4]] for w in words
+                ] or np.zeros((0, NUM_PLAYERS), np.int32)
                 request["teams"] = [
-                    [self._teams.rows(int(word) * len(self._teams) // WORD) for word in w[2:4]]
-                    for w in words
+                    [self._teams.rows(index) for index in pair] for pair in self._team[mine]
                 ]
             given.append(request)
         drawn = self._hear("reset", given, at)
         self._reset_draws = [np.zeros((0, 4))] * self.num_envs
         for i, rows in zip(at.tolist(), drawn, strict=True):
-            self._reset_draws[i] = rows
+            self._reset_draws[i] = np.concatenate([self._start_draws(i), rows])
             if tapes is not None:
                 self._check_consumed(i, tapes[i][len(rows) :])
+
+    def _start_draws(self, index: int) -> np.ndarray:
+        """The rows of START_SITES of the battle that starts here."""
+        words = _words(int(self._seeds[index]))[:2]
+        rows = [[len(SITES), 0, WORD, word] for word in words]
+        if self._teams is not None:
+            rows += [[len(SITES) + 1, 0, len(self._teams), team] for team in self._team[index]]
+        return np.array(rows, np.float64)
 
     def _hear(self, verb: str, given: Sequence[dict[str, Any]], at: np.ndarray) -> list[np.ndarray]:
         """Ask all processes, then hear all, and keep what the battles at these indices show.
@@ -268,10 +295,13 @@ class VectorShowdown(VectorReference):
         return answers
 
     def _read(self, *, final: bool) -> dict[str, np.ndarray]:
+        if not self._begun:
+            self.reset(0)
         answers = self._ask("snapshot", [{"final": final}] * len(self._bridges))
         values = np.concatenate([decode(answer["values"], "i4") for answer in answers])
         fields = unpack(self._fields, values.reshape(self.num_envs, -1))
-        return {**fields, EPISODE_SEED: self._seeds.copy()}
+        team = (self._final_team if final else self._team).copy()
+        return {**fields, TEAM_INDEX: team, EPISODE_SEED: self._seeds.copy()}
 
     def _outcome(self, winner: np.ndarray) -> Outcome:
         """winner: of the battles before those that go on, -1 where it is the same."""
@@ -320,7 +350,8 @@ class VectorShowdown(VectorReference):
         nothing = np.full(log.site.shape, None)
         low, high = (log.low, log.high) if isinstance(log, ShowdownDraws) else (nothing, nothing)
         columns = np.stack([np.asarray(c, object) for c in (log.site, low, high, log.value)], -1)
-        return [rows[:count].tolist() for rows, count in zip(columns, log.count, strict=True)]
+        rows = [rows[:count].tolist() for rows, count in zip(columns, log.count, strict=True)]
+        return [[row for row in tape if row[0] < len(SITES)] for tape in rows]
 
     def _check_consumed(self, index: int, left: list[list[Any]]) -> None:
         if left:

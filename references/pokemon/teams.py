@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -45,6 +46,13 @@ class Teams:
             for part in parts
         )
         return cls._of_parts(padded)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Teams that `python -m simlift.references.pokemon.pool` wrote. Raises OSError, ValueError
+        and KeyError for a file that is none."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls._of_parts(file[f.name].astype(np.int16) for f in dataclasses.fields(cls))
 
     @classmethod
     def random(cls, count: int, seed: int, format: str = FORMAT) -> Self:

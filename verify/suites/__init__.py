@@ -10,7 +10,7 @@ from ..suite import Suite
 
 def list_suites() -> list[str]:
     """The systems that simlift has a suite for."""
-    return ["cart_pole", "half_cheetah", "pong"]
+    return ["cart_pole", "half_cheetah", "pokemon", "pong"]
 
 
 def get_suite(name: str) -> Suite:
@@ -30,6 +30,10 @@ def get_suite(name: str) -> Suite:
             from . import half_cheetah
 
             return half_cheetah.suite()
+        case "pokemon":
+            from . import pokemon
+
+            return pokemon.suite()
         case "pong":
             from . import pong
 

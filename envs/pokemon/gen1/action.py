@@ -13,9 +13,26 @@ from jax import Array
 from . import effects
 from .damage import confusion_damage, damage, hit_chance
 from .generator import Dice, draw
-from .moves import BURN, FISSURE, FREEZE, HEAL_HALF, MIRROR_MOVE, NO_MOVE, NONE, PARALYSIS, POISON
-from .moves import REST, SLEEP, STATUS_MOVE, STRUGGLE, TWO_HITS, TWO_TO_FIVE_HITS
-from .moves import Move, effectiveness, unpack
+from .moves import (
+    BURN,
+    FISSURE,
+    FREEZE,
+    HEAL_HALF,
+    MIRROR_MOVE,
+    NO_MOVE,
+    NONE,
+    PARALYSIS,
+    POISON,
+    REST,
+    SLEEP,
+    STATUS_MOVE,
+    STRUGGLE,
+    TWO_HITS,
+    TWO_TO_FIVE_HITS,
+    Move,
+    effectiveness,
+    unpack,
+)
 from .side import Side, at, drop_stats, put, reveal
 from .state import NUM_MOVES
 from .teams import stat
@@ -136,9 +153,7 @@ def _mirror(field: Field, move: Move, able: Array) -> tuple[Field, Move, Array, 
 def _announce(field: Field, move: Move, code: Array, used: Array) -> Field:
     """Who remembers that the move was used."""
     user = field.user
-    user = user.where(
-        used, last_move=code, last_enemy_move=code, counterable=move.counterable
-    )
+    user = user.where(used, last_move=code, last_enemy_move=code, counterable=move.counterable)
     strikes = used & (~move.charges | (user.charging > 0))
     user = user.where(strikes, last_used=code, used_row=user.chosen_row)
     return field._replace(user=user)
@@ -246,7 +261,7 @@ def _effect(field: Field, move: Move, hit: Array) -> Field:
 
     dice, foe, fell_asleep = effects.inflict(dice, foe, move.status, hit)
     rests = hit & (move.heal == REST) & ~effects.cannot_heal(user)
-    dice, user, rests = effects.set_status(dice, user, SLEEP, rests, by_foe=False)
+    dice, user, rests = effects.set_status(dice, user, jnp.int32(SLEEP), rests, by_foe=False)
     dice, turns = draw(dice, "sleep_turns", 7, fell_asleep | rests)
     foe = foe.where(fell_asleep, sleep_time=turns + 1)
     user = user.where(rests, sleep_time=_REST_TURNS, hp=user.member.max_hp)

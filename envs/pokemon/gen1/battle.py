@@ -5,7 +5,6 @@ is plain arithmetic on what one battle needs.
 """
 
 import functools
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import jax
@@ -15,10 +14,10 @@ from jax import Array
 
 from ...kernels import Lifted, lift
 from . import generator, moves, teams
-from .side import Side, load, place, store, update_speed
+from .side import Side, at, load, place, store
 from .state import NUM_MOVES, NUM_PLAYERS, ONGOING, TEAM_SIZE, Draws, Request, State
 from .teams import Member, member
-from .turn import Battle, Choice, Team, enter, play, select_move
+from .turn import Battle, Choice, Team, enter, legal, play, select_move
 
 Kernel = Literal["auto", "jnp", "c", "pallas"]
 _GHOST, _TRANSFORM = np.int32(8), np.int32(moves.TRANSFORM)
@@ -36,10 +35,8 @@ class Lookup(NamedTuple):
     form_speed: Array  # int32 []  base speed of the active Pokemon's species
 
 
-def advance(
-    state: State, actions: Array, table: Array, kernel: Kernel
-) -> tuple[State, Mapping[str, Array]]:
-    """The state after both players chose, and how often each site drew.
+def advance(state: State, actions: Array, table: Array, kernel: Kernel) -> tuple[State, Array]:
+    """The state after both players chose, and how often each site drew, `generator.counts`.
 
     actions: int32 [P]; table: `Params.teams`.
     """
@@ -73,18 +70,22 @@ def view(state: State, player: int, table: Array) -> Side:
 
 
 def _choose(state: State, actions: Array) -> tuple[State, tuple[Choice, Choice]]:
-    """Keep the books of both choices."""
+    """Keep the books of both choices. What is not legal becomes the first action that is."""
     books: dict[str, list[Array]] = {name: [] for name in _BOOKS}
     choices = []
     nobody = Member(*(jnp.zeros(shape, jnp.int32) for shape in teams.SHAPES))
     for player in range(NUM_PLAYERS):
-        request, action = state.request[player], actions[player]
+        request = state.request[player].astype(jnp.int32)
+        side = _side(state, player, nobody, _NOTHING)
+        allowed = legal(side, request)
+        first = jnp.argmax(allowed).astype(jnp.int32)
+        action = jnp.where(at(allowed, actions[player]), actions[player], first)
         choice = Choice(
             moves=(request == Request.CHOOSE) & (action < NUM_MOVES),
             switches=(request != Request.WAIT) & (action >= NUM_MOVES),
             slot=jnp.clip(action - NUM_MOVES, 0, TEAM_SIZE - 1),
         )
-        side = select_move(_side(state, player, nobody, _NOTHING), action, choice.moves)
+        side = select_move(side, action, choice.moves)
         for name, values in books.items():
             values.append(getattr(side, name).astype(jnp.uint8))
         choices.append(choice)
@@ -128,7 +129,7 @@ def _turn_kernel(backend: Kernel) -> Lifted:
 
 def _turn(
     state: State, choices: tuple[Choice, Choice], found: tuple[Lookup, Lookup]
-) -> tuple[State, Mapping[str, Array]]:
+) -> tuple[State, Array]:
     sides = [_side(state, player, found[player].own, found[player]) for player in (0, 1)]
     battle = Battle(
         sides=(sides[0], sides[1]),
@@ -140,7 +141,7 @@ def _turn(
     )
     incoming = (found[0].incoming, found[1].incoming)
     battle = play(battle, choices, incoming, (found[0].team, found[1].team))
-    return _stored(battle, state.team), battle.dice.used
+    return _stored(battle, state.team), generator.counts(battle.dice)
 
 
 def _side(state: State, player: int, own: Member, found: Lookup) -> Side:

@@ -7,8 +7,18 @@ import numpy as np
 from jax import Array
 
 from .generator import Dice, draw
-from .moves import COUNTER, COUNTER_DAMAGE, HALF_HP_DAMAGE, LEVEL_DAMAGE, PHYSICAL, STATUS_MOVE
-from .moves import DOUBLE, HALF, Move, effectiveness
+from .moves import (
+    COUNTER,
+    COUNTER_DAMAGE,
+    DOUBLE,
+    HALF,
+    HALF_HP_DAMAGE,
+    LEVEL_DAMAGE,
+    PHYSICAL,
+    STATUS_MOVE,
+    Move,
+    effectiveness,
+)
 from .side import Side
 
 _NUMERATOR = np.array([25, 28, 33, 40, 50, 66, 100, 150, 200, 250, 300, 350, 400], np.int32)

@@ -44,7 +44,7 @@ def boost(side: Side, code: Array, by: Array, wanted: Array) -> tuple[Side, Arra
 
 
 def set_status(
-    dice: Dice, side: Side, status: Array | int, wanted: Array, *, by_foe: bool
+    dice: Dice, side: Side, status: Array, wanted: Array, *, by_foe: bool
 ) -> tuple[Dice, Side, Array]:
     """upstream: setStatus, of a Pokemon that can have this status. Returns (dice, side, bool []: it
     has it now)."""

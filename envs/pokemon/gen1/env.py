@@ -14,6 +14,7 @@ from ...game import Game
 from ...spaces import Box, Discrete
 from . import pool
 from .battle import Kernel, advance, begin, view
+from .generator import by_site
 from .state import NUM_ACTIONS, NUM_PLAYERS, ONGOING, TIE, Draws, Params, Request, State
 from .turn import legal
 
@@ -100,7 +101,7 @@ class PokemonGen1(Game[State, Params, Draws]):
         winner = after.winner.astype(jnp.int32)
         won = jnp.where(winner == np.arange(NUM_PLAYERS, dtype=np.int32), 1.0, -1.0)
         reward = jnp.where((winner == ONGOING) | (winner == TIE), 0.0, won).astype(jnp.float32)
-        return after, Outcome(reward=reward, terminated=winner != ONGOING, draws_used=used)
+        return after, Outcome(reward=reward, terminated=winner != ONGOING, draws_used=by_site(used))
 
     def observe(self, state: State, params: Params) -> Array:
         return state.request

@@ -12,12 +12,21 @@ import numpy as np
 from jax import Array
 
 SITES = (
+    *("full_paralysis", "sleep_turns", "confusion_turns", "confusion_self_hit", "trapping_turns"),
+    *("thrash_turns", "bide_turns", "disable_slot", "disable_turns", "metronome", "mimic"),
+    *("psywave", "substitute_confusion", "accuracy", "multi_hit", "secondary", "critical_hit"),
+    *("damage_roll", "tie_switch_in", "tie_queue_insert", "tie_queue", "tie_each_event"),
+    *("tie_field_event", "tie_run_event", "seed", "team"),
+)
+"""Draw sites, by the reference's names; those that begin with tie_ shuffle what is equally fast,
+and most of them change nothing but the generator. The last two are a battle's start: its
+generator's words and its teams."""
+DRAWN = (
     *("full_paralysis", "sleep_turns", "confusion_turns", "confusion_self_hit", "mimic"),
     *("accuracy", "multi_hit", "secondary", "critical_hit", "damage_roll"),
     *("tie_queue_insert", "tie_queue", "tie_each_event", "tie_field_event", "tie_run_event"),
 )
-"""Draw sites, by the reference's names; those that begin with tie_ shuffle what is equally fast,
-and most of them change nothing but the generator."""
+"""The sites that a step can reach."""
 
 _HALF = np.uint32(16)
 _LOW_HALF = np.uint32(0xFFFF)
@@ -27,7 +36,8 @@ _FACTOR_HIGH, _FACTOR_LOW = np.uint32(_FACTOR >> 32), np.uint32(_FACTOR & 0xFFFF
 
 
 class Dice(NamedTuple):
-    """The generator's 64 bits, uint32 [] each, and how often each site drew, int32 []."""
+    """The generator's 64 bits, uint32 [] each, and how often each site drew, int32 [] where it
+    did."""
 
     high: Array
     low: Array
@@ -35,7 +45,18 @@ class Dice(NamedTuple):
 
 
 def start(high: Array, low: Array) -> Dice:
-    return Dice(high, low, {site: jnp.zeros((), jnp.int32) for site in SITES})
+    return Dice(high, low, {site: jnp.zeros((), jnp.int32) for site in DRAWN})
+
+
+def counts(dice: Dice) -> Array:
+    """How often each of SITES drew, uint8 [len(SITES)]."""
+    zero = jnp.zeros((), jnp.int32)
+    return jnp.stack([dice.used.get(site, zero) for site in SITES]).astype(jnp.uint8)
+
+
+def by_site(counts: Array) -> Mapping[str, Array]:
+    """`counts` as an `Outcome` has them, int32 [] each."""
+    return {site: counts[i].astype(jnp.int32) for i, site in enumerate(SITES)}
 
 
 def draw(dice: Dice, site: str, below: int, wanted: Array) -> tuple[Dice, Array]:

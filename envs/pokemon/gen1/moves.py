@@ -34,9 +34,32 @@ DOUBLE, HALF, NONE = 1, 2, 3
 
 # What upstream keeps in a set of names and not with the moves (SKIP_LASTDAMAGE of the mod).
 _KEEPS_LAST_DAMAGE = frozenset(
-    "confuseray conversion counter focusenergy glare haze leechseed lightscreen mimic mist "
-    "poisongas poisonpowder recover reflect rest softboiled splash stunspore substitute supersonic "
-    "teleport thunderwave toxic transform".split()
+    [
+        "confuseray",
+        "conversion",
+        "counter",
+        "focusenergy",
+        "glare",
+        "haze",
+        "leechseed",
+        "lightscreen",
+        "mimic",
+        "mist",
+        "poisongas",
+        "poisonpowder",
+        "recover",
+        "reflect",
+        "rest",
+        "softboiled",
+        "splash",
+        "stunspore",
+        "substitute",
+        "supersonic",
+        "teleport",
+        "thunderwave",
+        "toxic",
+        "transform",
+    ]
 )
 _BOOSTED = {
     ("atk",): ATTACK,
@@ -135,7 +158,7 @@ def effectiveness(move: Move, target_type: Array) -> Array:
 def data() -> Mapping[str, Any]:
     """tables.json."""
     text = resources.files(__package__).joinpath("tables.json").read_text()
-    return json.loads(text)  # type: ignore[no-any-return]
+    return json.loads(text)
 
 
 @functools.cache
@@ -243,20 +266,43 @@ def _effectiveness_word(move_type: int) -> int:
 
 # -- what the rows cannot say yet
 
-_SUPPORTED_CALLBACKS = frozenset(
-    "counter highjumpkick jumpkick mimic mirrormove recover reflect rest softboiled substitute "
-    "superfang transform skyattack skullbash razorwind solarbeam".split()
-)
-_OTHER_CALLBACKS = frozenset(
-    "bide bind clamp conversion dig disable firespin fly haze leechseed lightscreen metronome mist "
-    "psywave rage thrash petaldance wrap focusenergy minimize toxic splash teleport roar whirlwind "
-    "swift dreameater growth".split()
+_OWN_MECHANISM = frozenset(
+    [
+        "bide",
+        "bind",
+        "clamp",
+        "conversion",
+        "dig",
+        "disable",
+        "dreameater",
+        "firespin",
+        "fly",
+        "focusenergy",
+        "growth",
+        "haze",
+        "leechseed",
+        "lightscreen",
+        "metronome",
+        "minimize",
+        "mist",
+        "petaldance",
+        "psywave",
+        "rage",
+        "roar",
+        "splash",
+        "swift",
+        "teleport",
+        "thrash",
+        "toxic",
+        "whirlwind",
+        "wrap",
+    ]
 )
 
 
 def unsupported(move: Mapping[str, Any]) -> str | None:
     """Why nobody may bring a move yet, None where everybody may."""
-    if move["id"] in _OTHER_CALLBACKS:
+    if move["id"] in _OWN_MECHANISM:
         return "has a mechanism of its own"
     if move.get("ohko") or isinstance(move.get("damage"), int):
         return "deals fixed damage or none"

@@ -2,6 +2,7 @@
 
 from typing import Any, Self
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -83,8 +84,8 @@ class Side(struct.PyTreeNode, kw_only=True):
         """What orders actions.  upstream: getActionSpeed"""
         return self.modified_stats[SPEED_STAT]
 
-    def has_type(self, code: Array) -> Array:
-        return ((self.types == code) & (code != np.int32(0))).any()
+    def has_type(self, code: Array | np.int32) -> Array:
+        return ((self.types == code) & (self.types != np.int32(0))).any()
 
 
 def at(values: Array, index: Array) -> Array:
@@ -180,16 +181,10 @@ def switch(side: Side, condition: Array, slot: Array, incoming: Member) -> Side:
 
 
 def select_side(condition: Array, on_true: Side, on_false: Side) -> Side:
-    values = {}
-    for name in Side.__dataclass_fields__:
-        a, b = getattr(on_true, name), getattr(on_false, name)
-        if name == "member":
-            values[name] = Member(
-                *(jnp.where(condition, x, y) for x, y in zip(a, b, strict=True))
-            )
-        else:
-            values[name] = b if a is b else jnp.where(condition, a, b)
-    return Side(**values)
+    def pick(a: Array, b: Array) -> Array:
+        return b if a is b else jnp.where(condition, a, b)
+
+    return jax.tree.map(pick, on_true, on_false)
 
 
 # -- packed bits
@@ -247,6 +242,13 @@ def unpack_flags(byte: Array) -> dict[str, Array]:
 
 # -- between the state and the sides
 
+_SMALL = (
+    *("species", "types", "moves", "pp", "last_used", "substitute_hp", "confusion", "charging"),
+    *("last_move", "last_enemy_move", "last_selected", "last_selected_slot"),
+    "last_enemy_selected",
+)
+"""Fields of State that are bytes, and of one name with a side's."""
+
 
 def load(state: State, player: int, own: Member, rows: Any) -> Side:
     """rows: chosen_row, used_row, counterable and form_speed, which a lookup tells."""
@@ -256,9 +258,7 @@ def load(state: State, player: int, own: Member, rows: Any) -> Side:
 
     order, hp, conditions = of("order"), of("hp"), of("condition")
     slot = order[0]
-    names = ("species", "types", "stored_stats", "modified_stats", "boosts", "speed", "moves", "pp")
-    names += ("last_used", "substitute_hp", "confusion", "charging", "last_move")
-    names += ("last_enemy_move", "last_selected", "last_selected_slot", "last_enemy_selected")
+    names = [*_SMALL, "stored_stats", "modified_stats", "boosts", "speed"]
     return Side(
         order=order,
         team_hp=hp,
@@ -281,8 +281,8 @@ def place(team: Member) -> Side:
     upstream: the constructors of Side and Pokemon, and switchIn"""
     own = Member(*(values[0] for values in team))
     zero, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
-    numbers = ("status", "sleep_time", "speed", "last_used", "substitute_hp", "confusion")
-    numbers += ("charging", "last_move", "last_enemy_move", "last_selected_slot")
+    numbers = ["status", "sleep_time", "speed", "last_used", "substitute_hp", "confusion"]
+    numbers += ["charging", "last_move", "last_enemy_move", "last_selected_slot"]
     flags = ("sleep_by_foe", "sub_fainted", "transformed", "flinch", "recharge", "reflect")
     row = jnp.zeros(NUM_WORDS, jnp.uint32)
     side = Side(
@@ -330,8 +330,6 @@ def store(sides: tuple[Side, Side]) -> dict[str, Array]:
     write("boosts", jnp.int8, lambda s: s.boosts)
     for name in ("stored_stats", "modified_stats", "speed"):
         write(name, jnp.int16, lambda s, name=name: getattr(s, name))
-    names = ("species", "types", "moves", "pp", "last_used", "substitute_hp", "confusion")
-    names += ("charging", "last_move", "last_enemy_move", "last_selected", "last_selected_slot")
-    for name in (*names, "last_enemy_selected"):
+    for name in _SMALL:
         write(name, jnp.uint8, lambda s, name=name: getattr(s, name))
     return both

@@ -89,7 +89,7 @@ def play(
     stands in `slot` of each choice."""
     always = jnp.ones((), bool)
     replaces = (battle.request == Request.REPLACE).any()
-    sides = tuple(update_speed(side, always) for side in battle.sides)
+    sides = update_speed(battle.sides[0], always), update_speed(battle.sides[1], always)
     dice, second_first = _order(battle.dice, sides, choices)
 
     first, second = _swap_if(second_first, *sides)
@@ -97,7 +97,7 @@ def play(
     dice = _tie(dice, "tie_each_event", first, second, ~replaces)  # before the turn
     dice = _tie(dice, "tie_each_event", first, second, ~replaces)  # and after that
 
-    def act(turn: int, carry: tuple) -> tuple:  # type: ignore[type-arg]
+    def act(turn: int, carry: Any) -> Any:
         user, foe, dice, last_damage, (mine, comer), (other, _), going = carry
         both = mine.switches & other.switches & replaces
         comes = going & mine.switches
@@ -119,11 +119,11 @@ def play(
 
     carry = (first, second, dice, battle.last_damage, *plans, always)
     carry = jax.lax.fori_loop(0, 2, act, carry)
-    first, second, dice, last_damage, _, _, going = carry
+    first, second, dice, last_damage, *_ = carry
     sides = _swap_if(second_first, first, second)
 
     ended, winner = _winner(sides)
-    sides = tuple(_faint(side, ended) for side in sides)
+    sides = _faint(sides[0], ended), _faint(sides[1], ended)
     fell = sides[0].fainted | sides[1].fainted
     over = ~fell & ~replaces
     dice, sides = _residual(dice, sides, over)
@@ -186,9 +186,7 @@ def _swap_plans(
     return jax.tree.map(pick, a, b), jax.tree.map(pick, b, a)
 
 
-def _residual(
-    dice: Dice, sides: tuple[Side, ...], over: Array
-) -> tuple[Dice, tuple[Side, Side]]:
+def _residual(dice: Dice, sides: tuple[Side, ...], over: Array) -> tuple[Dice, tuple[Side, Side]]:
     """The end of a turn in which nobody fainted: flinching wears off."""
     first, second = (update_speed(side, over) for side in sides)
     both = over & first.flinch & second.flinch
@@ -215,9 +213,7 @@ def _winner(sides: tuple[Side, ...]) -> tuple[Array, Array]:
 def _faint(side: Side, ended: Array) -> Side:
     """What a Pokemon that fainted loses; its status only where the battle goes on."""
     side = clear(side, side.fainted)
-    return side.where(
-        side.fainted & ~ended, status=FAINTED, sleep_time=0, sleep_by_foe=False
-    )
+    return side.where(side.fainted & ~ended, status=FAINTED, sleep_time=0, sleep_by_foe=False)
 
 
 def end_turn(battle: Battle, wanted: Array, teams: tuple[Team, Team]) -> Battle:
@@ -238,7 +234,10 @@ _TURN_LIMIT = 1000
 
 
 def _stuck(sides: tuple[Side, Side], teams: tuple[Team, Team]) -> Array:
-    """Whether no Pokemon can bring the battle further.  upstream: maybeTriggerEndlessBattleClause"""
+    """Whether no Pokemon can bring the battle further.
+
+    upstream: maybeTriggerEndlessBattleClause
+    """
     gone, ghosts, mimes, frozen, spent = [], [], [], [], []
     for side, team in zip(sides, teams, strict=True):
         active = np.arange(TEAM_SIZE, dtype=np.int32) == side.slot
