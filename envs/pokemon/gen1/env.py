@@ -15,6 +15,8 @@ from ...spaces import Box, Discrete
 from . import pool
 from .battle import Kernel, advance, begin, view
 from .generator import by_site
+from .observe import OBSERVATION_SIZE, observe
+from .render import render
 from .state import NUM_ACTIONS, NUM_PLAYERS, ONGOING, TIE, Draws, Params, Request, State
 from .turn import legal
 
@@ -34,7 +36,15 @@ class Config:
 
 
 class PokemonGen1(Game[State, Params, Draws]):
-    """Pokemon Showdown 0.11.11's generation 1, draw for draw."""
+    """Pokemon Showdown 0.11.11's generation 1 between two players, draw for draw.
+
+    Actions: Discrete(10), 0..3 a move by its place in the request, 4..9 a switch to the Pokemon in
+    that slot of the team as the battle began. Both players choose at once; after one fainted only
+    those replace it who have to (`to_act`), and for a player who waits only action 0 is legal,
+    which the step ignores. Observation: float32 [968], what Showdown tells that player, see
+    observe.py. Rewards: +1 and -1 at the end, 0 for both in a tie. Never truncates: turn limit and
+    Endless Battle Clause are rules, and end in a tie.
+    """
 
     name = "PokemonGen1-v0"
     version = 0
@@ -70,7 +80,7 @@ class PokemonGen1(Game[State, Params, Draws]):
         return Discrete(NUM_ACTIONS)
 
     def observation_space(self, params: Params | None = None) -> Box:
-        return Box(0, 2, (), np.uint8)
+        return Box(-1.0, 1.0, (OBSERVATION_SIZE,), np.float32)
 
     def sample_reset_draws(self, key: Array, params: Params) -> Draws:
         """Four words. A remainder favours no team by more than N / 2**32."""
@@ -104,18 +114,18 @@ class PokemonGen1(Game[State, Params, Draws]):
         return after, Outcome(reward=reward, terminated=winner != ONGOING, draws_used=by_site(used))
 
     def observe(self, state: State, params: Params) -> Array:
-        return state.request
+        return observe(state, params)
 
     def legal_actions(self, state: State, params: Params) -> Array:
-        return jnp.stack(
-            [
-                legal(view(state, p, params.teams), state.request[p].astype(jnp.int32))
-                for p in range(NUM_PLAYERS)
-            ]
-        )
+        masks = [
+            legal(view(state, p, params.teams), state.request[p].astype(jnp.int32))
+            for p in range(NUM_PLAYERS)
+        ]
+        only_first = np.arange(NUM_ACTIONS) == 0
+        return jnp.where(self.to_act(state, params)[:, None], jnp.stack(masks), only_first[None])
 
     def to_act(self, state: State, params: Params) -> Array:
         return state.request != np.uint8(Request.WAIT)
 
     def render(self, state: State, params: Params | None = None) -> np.ndarray:
-        raise NotImplementedError
+        return render(state, self.default_params if params is None else params)

@@ -1,0 +1,319 @@
+"""What a player sees of a battle: one flat vector of what Showdown tells that player.
+
+`S` 6 slots of a team as the battle began, `M` 4 moves by their places in the set. Every entry is
+float32 in [-1, 1]; the fields below follow each other in this order, each one flattened, and
+`unpack` gives them back by name.
+
+| field | shape | |
+|---|---|---|
+| `turn` | [] | / 1000, the limit |
+| `request` | [3] | one-hot: to wait, to choose, to replace a Pokemon that fainted |
+| `remaining` | [2] | Pokemon that have not fainted, mine and the foe's, / 6 |
+| `own_active`, `foe_active` | `Active` | the Pokemon that fight |
+| `own`, `foe` | `Pokemon` [S] | the teams, the active Pokemon included |
+
+| `Pokemon` | shape | |
+|---|---|---|
+| `present` | [S] | 1: there is one here, and the player knows it; where it is 0, so is all else |
+| `active` | [S] | |
+| `hp` | [S] | fraction; of the foe's in percent, as Showdown rounds it |
+| `level` | [S] | / 100 |
+| `status` | [S, 6] | one-hot: slp, psn, brn, frz, par, tox |
+| `types` | [S, 15] | Normal, Fighting, Flying, Poison, Ground, Rock, Bug, Ghost, Fire, ... |
+| `base_stats` | [S, 5] | of the species, / 255: hp, attack, defense, special, speed |
+| `pp` | [S, M] | what is left, / 63; of the foe's, 1 for a move that was announced |
+| `damage` | [S, M] | of each known move on the other side's active Pokemon, see below |
+
+| `Active` | shape | |
+|---|---|---|
+| `hp`, `level`, `status`, `types`, `base_stats`, `pp`, `damage` | | as above, without [S] |
+| `boosts` | [7] | / 6: attack, defense, special attack and defense, speed, accuracy, evasion |
+| `volatiles` | [6] | confusion, substitute, reflect, recharge, charging, transformed |
+| `moves` | `Moves` [M] | those that are known |
+
+| `Moves` | shape | |
+|---|---|---|
+| `known` | [M] | 0: no move, or none that was announced; so is all else |
+| `types` | [M, 15] | one-hot |
+| `category` | [M, 2] | physical, special; neither: a status move |
+| `power` | [M] | of all hits that are to be expected, / 256 |
+| `accuracy` | [M] | 0 .. 1 |
+| `priority` | [M] | -1, 0, 1 |
+| `inflicts` | [M, 6] | the chance of each status |
+| `boosts` | [M, 5] | chance x stages / 2: attack, defense, special, speed, accuracy; raises are the
+  user's, drops the target's |
+| `effects` | [M, 19] | of each of `EFFECTS`, its chance |
+
+`damage` is what hits of middling luck and no critical one are expected to take, as a fraction of
+the target's full health and times the accuracy: both Pokemon are taken to have statistics that grew
+as far as they can, with their boosts, burn and Reflect. So it tells nothing that is hidden.
+
+A Pokemon that transformed shows what it is now. Hidden are: the foe's Pokemon that have not come in
+and moves that were not announced, its exact hit points, statistics and PP; and from both players,
+as in Showdown, how long sleep and confusion last, what a substitute withstands, and the generator.
+Showdown does not tell in which slot of its team a foe stands, nor the place of a move in the set;
+here both are where they are, so that an entry never changes its meaning.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from .features import (
+    BASE_STATS,
+    EFFECTS,
+    NUM_STATUSES,
+    NUM_TYPES,
+    Fighter,
+    base_stats,
+    damage,
+    move_features,
+)
+from .moves import BURN
+from .side import SEEN_BITS, at, unpack_condition, unpack_flags
+from .state import NUM_MOVES, TEAM_SIZE, Params, State
+from .teams import member
+
+VOLATILES = ("confusion", "substitute", "reflect", "recharge", "charging", "transformed")
+_NUM_BOOSTS = 7
+_SLOTS = np.arange(TEAM_SIZE, dtype=np.int32)
+_PLACES = np.arange(NUM_MOVES, dtype=np.int32)
+
+
+class Pokemon(NamedTuple):
+    present: Any
+    active: Any
+    hp: Any
+    level: Any
+    status: Any
+    types: Any
+    base_stats: Any
+    pp: Any
+    damage: Any
+
+
+class Moves(NamedTuple):
+    known: Any
+    types: Any
+    category: Any
+    power: Any
+    accuracy: Any
+    priority: Any
+    inflicts: Any
+    boosts: Any
+    effects: Any
+
+
+class Active(NamedTuple):
+    hp: Any
+    level: Any
+    status: Any
+    types: Any
+    base_stats: Any
+    pp: Any
+    damage: Any
+    boosts: Any
+    volatiles: Any
+    moves: Moves
+
+
+class View(NamedTuple):
+    """An observation by name, see the module's docstring."""
+
+    turn: Any
+    request: Any
+    remaining: Any
+    own_active: Active
+    foe_active: Active
+    own: Pokemon
+    foe: Pokemon
+
+
+# -- the vector
+
+_M, _S = NUM_MOVES, TEAM_SIZE
+
+
+def _shapes() -> View:
+    def pokemon(*axes: int) -> dict[str, Any]:
+        sizes = {"status": NUM_STATUSES, "types": NUM_TYPES, "base_stats": len(BASE_STATS)}
+        sizes |= {"pp": _M, "damage": _M}
+        return {"hp": axes, "level": axes, **{name: (*axes, n) for name, n in sizes.items()}}
+
+    moves = Moves(
+        known=(_M,),
+        types=(_M, NUM_TYPES),
+        category=(_M, 2),
+        power=(_M,),
+        accuracy=(_M,),
+        priority=(_M,),
+        inflicts=(_M, NUM_STATUSES),
+        boosts=(_M, 5),
+        effects=(_M, len(EFFECTS)),
+    )
+    active = Active(**pokemon(), boosts=(7,), volatiles=(len(VOLATILES),), moves=moves)
+    team = Pokemon(present=(_S,), active=(_S,), **pokemon(_S))
+    return View((), (3,), (2,), active, active, team, team)
+
+
+_SHAPES, _TREE = jax.tree.flatten(_shapes(), is_leaf=lambda x: type(x) is tuple)
+_ENDS = np.cumsum([int(np.prod(shape)) for shape in _SHAPES]).tolist()
+OBSERVATION_SIZE: int = _ENDS[-1]
+
+
+def unpack(observation: Array) -> View:
+    """An observation's fields by name. observation: float32 [..., OBSERVATION_SIZE]; every field
+    has its leading axes."""
+    starts = [0, *_ENDS[:-1]]
+    leaves = [
+        observation[..., start:end].reshape(*observation.shape[:-1], *shape)
+        for start, end, shape in zip(starts, _ENDS, _SHAPES, strict=True)
+    ]
+    view: View = jax.tree.unflatten(_TREE, leaves)
+    return view
+
+
+def observe(state: State, params: Params) -> Array:
+    """float32 [P, OBSERVATION_SIZE], see the module's docstring."""
+    sides = [_side(state, player, params.teams) for player in (0, 1)]
+    worth = [
+        jax.vmap(damage, (0, 0, None))(mine.fighters, mine.codes, _at(foe.fighters, foe.slot))
+        for mine, foe in (sides, sides[::-1])
+    ]
+    own = [_own(side, hits) for side, hits in zip(sides, worth, strict=True)]
+    shown = [_shown(side, hits) for side, hits in zip(sides, worth, strict=True)]
+    turn = jnp.minimum(state.turn.astype(jnp.float32) / 1000, 1)
+    left = [side.alive.sum(dtype=jnp.float32) / TEAM_SIZE for side in sides]
+    views = []
+    for me, foe in ((0, 1), (1, 0)):
+        view = View(
+            turn=turn,
+            request=jax.nn.one_hot(state.request[me], 3),
+            remaining=jnp.stack([left[me], left[foe]]),
+            own_active=_active(sides[me], own[me], known=sides[me].codes != 0),
+            foe_active=_active(sides[foe], shown[foe], known=sides[foe].announced),
+            own=own[me],
+            foe=shown[foe],
+        )
+        views.append(jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(view)]))
+    return jnp.stack(views)
+
+
+# -- one side
+
+
+class _Side(NamedTuple):
+    """One side as it stands, hidden things included."""
+
+    slot: Array  # int32 []  of the active Pokemon
+    alive: Array  # bool [S]
+    came: Array  # bool [S]  it has come in
+    announced: Array  # bool [S, M]
+    hp: Array  # float32 [S]  exact; fighters.hp is in percent
+    status: Array  # int32 [S]
+    pp: Array  # float32 [S, M]
+    codes: Array  # int32 [S, M]
+    fighters: Fighter  # [S]
+    boosts: Array  # float32 [7]
+    volatiles: Array  # float32 [6]
+
+
+def _side(state: State, player: int, table: Array) -> _Side:
+    team = jax.vmap(member)(table[state.team[player]])
+    slot = state.order[player, 0].astype(jnp.int32)
+    active = slot == _SLOTS
+
+    def standing(value: Array, bench: Array) -> Array:
+        """The active Pokemon's own value, and the bench's."""
+        value = value.astype(jnp.int32)
+        return jnp.where(active.reshape(_S, *[1] * value.ndim), value[None], bench)
+
+    hp, max_hp = state.hp[player].astype(jnp.int32), jnp.maximum(team.max_hp, 1)
+    percent = (100 * hp + max_hp - 1) // max_hp  # upward; 100 is for full health alone
+    percent = jnp.where(hp < max_hp, jnp.minimum(percent, 99), percent)
+    flags = unpack_flags(state.flags[player].astype(jnp.int32))
+    status = unpack_condition(state.condition[player].astype(jnp.int32))["status"]
+    species = standing(state.species[player], team.species)
+    base_pp = state.base_pp[player].astype(jnp.int32)
+    seen = (state.seen[player].astype(jnp.int32) >> (SEEN_BITS * _SLOTS)) & (2**SEEN_BITS - 1)
+    own = ~(active & flags["transformed"])  # what was announced of the set is not what stands here
+    announced = own[:, None] & ((seen[:, None] >> _PLACES[None]) & 1 > 0)
+    boosts = state.boosts[player].astype(jnp.int32)
+    stages = jnp.stack([jnp.zeros_like(boosts[0]), *(boosts[i] for i in (0, 1, 2, 4))])
+    volatiles = {
+        **{name: flags[name] for name in ("reflect", "recharge", "transformed")},
+        "confusion": state.confusion[player] > 0,
+        "substitute": state.substitute_hp[player] > 0,
+        "charging": state.charging[player] > 0,
+    }
+    return _Side(
+        slot=slot,
+        alive=hp > 0,
+        came=active | (seen >> NUM_MOVES > 0),
+        announced=announced | (active[:, None] & flags["virtual"][None]),
+        hp=hp.astype(jnp.float32) / max_hp.astype(jnp.float32),
+        status=status,
+        pp=standing(state.pp[player], base_pp).astype(jnp.float32) / 63,
+        codes=standing(state.moves[player], team.moves),
+        fighters=Fighter(
+            level=team.level,
+            hp=percent.astype(jnp.float32) / 100,
+            base_stats=jnp.asarray(base_stats())[species],
+            types=standing(state.types[player], team.types),
+            stages=jnp.where(active[:, None], stages[None], 0),
+            burned=status == BURN,
+            reflect=active & flags["reflect"],
+        ),
+        boosts=boosts.astype(jnp.float32) / 6,
+        volatiles=jnp.stack([volatiles[name] for name in VOLATILES]).astype(jnp.float32),
+    )
+
+
+def _own(side: _Side, hits: Array) -> Pokemon:
+    """A team as its player sees it. hits: float32 [S, M], of `damage`."""
+    fighters = side.fighters
+    present = fighters.level > 0
+    view = Pokemon(
+        present=present,
+        active=side.slot == _SLOTS,
+        hp=side.hp,
+        level=fighters.level.astype(jnp.float32) / 100,
+        status=jax.nn.one_hot(side.status - 1, NUM_STATUSES),
+        types=jax.nn.one_hot(fighters.types - 1, NUM_TYPES).max(axis=1),
+        base_stats=fighters.base_stats.astype(jnp.float32) / 255,
+        pp=side.pp,
+        damage=hits,
+    )
+    return _masked(view, present)
+
+
+def _shown(side: _Side, hits: Array) -> Pokemon:
+    """A team as the other player sees it."""
+    announced = side.announced.astype(jnp.float32)
+    view = _own(side, hits)
+    view = view._replace(hp=side.fighters.hp, pp=announced, damage=view.damage * announced)
+    return _masked(view, side.came)
+
+
+def _masked(view: Pokemon, mask: Array) -> Pokemon:
+    def keep(x: Array) -> Array:
+        return jnp.where(mask.reshape(_S, *[1] * (x.ndim - 1)), x.astype(jnp.float32), 0)
+
+    return Pokemon(*(keep(x) for x in view))
+
+
+def _active(side: _Side, team: Pokemon, known: Array) -> Active:
+    """The Pokemon that fights. known: bool [S, M], of the moves."""
+    own = _at(team, side.slot)
+    codes = at(jnp.where(known, side.codes, 0), side.slot)
+    moves = Moves(*(jnp.asarray(x)[codes] for x in move_features()))
+    shared = {name: getattr(own, name) for name in Active._fields[:7]}
+    return Active(**shared, boosts=side.boosts, volatiles=side.volatiles, moves=moves)
+
+
+def _at(team: Any, slot: Array) -> Any:
+    """One Pokemon of a tree of [S, ...]."""
+    return jax.tree.map(lambda x: at(x, slot), team)
