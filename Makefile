@@ -45,11 +45,13 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED)  ## the whole story on Pong: verify, train, measure
+demo: $(INSTALLED) bubblewrap  ## a recorded translation judged anew; then Pong: verify, train, measure
 	rm -rf build/demo
+	$(SIMLIFT) translate replay yacht --out build/demo/yacht
 	$(SIMLIFT) verify pong --episodes 40 --out build/demo
 	$(SIMLIFT) train pong --preset demo --out build/demo/train
 	$(SIMLIFT) bench pong --quick --out build/demo/bench.json
+	@echo "certificate of the translation: $(CURDIR)/build/demo/yacht/certificate.json"
 	@echo "report: $(CURDIR)/build/demo/report.html"
 
 test: lint bubblewrap chromium torch  ## lint, tests, notebooks in quick form, wheel

@@ -128,7 +128,8 @@ class List:
         if not screen.as_json:
             table = Table("name", "what", "coder", "made", "items", "attempts", "needs")
             for row in rows:
-                table.add_row(*(str(value) for value in row.values()))
+                coder = str(row["coder"]).partition(". ")[0]  # the rest is in recording.json
+                table.add_row(*(str(value) for value in (row | {"coder": coder}).values()))
             screen.console.print(table)
         return screen.finish({"recordings": rows})
 
