@@ -17,6 +17,7 @@ QUICK ?= 1
 ACCELERATED := -c 'import jax; raise SystemExit(jax.default_backend() == "cpu")'
 BATCHES := 1024,4096,16384,65536,262144,1048576
 CHEETAH_BATCHES := 1024,4096,16384,32768,65536
+POKEMON_BATCHES := 4096,16384,65536,262144,1048576,4194304
 
 # The checkout under the package's name, for programs that cannot follow an editable install.
 SOURCE := build/src
@@ -84,6 +85,7 @@ bench-gpu: $(INSTALLED)  ## measure on the accelerator of this machine, into not
 	$(SIMLIFT) bench pong --batch $(BATCHES) --out-dir notebooks/results
 	$(SIMLIFT) bench half_cheetah --batch $(CHEETAH_BATCHES) --peers mujoco-c,mjx,mjx-4-8,brax \
 	    --out-dir notebooks/results
+	$(SIMLIFT) bench pokemon --batch $(POKEMON_BATCHES) --out-dir notebooks/results
 
 figures: $(INSTALLED)  ## write README's tables from notebooks/results
 	$(PY) -m simlift.train.throughput_report README.md notebooks/results

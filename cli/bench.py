@@ -23,17 +23,18 @@ class Bench:
     """
 
     env: Environment = "pong"
-    """An environment with a benchmark: cart_pole, half_cheetah or pong."""
+    """An environment with a benchmark: cart_pole, half_cheetah, pokemon or pong."""
     batch: str = "1024,4096,65536"
     """Environments side by side, a list with commas."""
-    what: str = ",".join(throughput.KINDS)
-    """Of env (random legal actions), rollout (a policy acts), ppo (it also learns)."""
+    what: str | None = None
+    """Of env (random legal actions), rollout (a policy acts), ppo (it also learns), a list with
+    commas; all that there are unless given."""
     peers: str = "all"
     """Who is timed beside it: all, none, or names with commas; another name lists them."""
     frameskip: str | None = None
     """Pong: frames a step, a list with commas; 1,8 unless given."""
     kernel: str | None = None
-    """Half-cheetah: what the physics runs as, a list with commas; auto,jnp unless given."""
+    """Half-cheetah, pokemon: what the step runs as, a list with commas; auto,jnp unless given."""
     repeats: int = 5
     """Timed runs of a figure; the median counts."""
     quick: bool = False
@@ -64,7 +65,10 @@ class Bench:
         if not self.quick:
             changes |= {"batches": batches, "repeats": self.repeats}
         options = make_options(
-            env=benchmark.env, variants=variants, what=tuple(self.what.split(",")), **changes
+            env=benchmark.env,
+            variants=variants,
+            what=tuple(self.what.split(",")) if self.what else benchmark.what,
+            **changes,
         )
         peers, missing = find_peers(benchmark, names, variants, accelerator)
         for name, reason in missing.items():

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..references.core import ReferenceUnavailable
+from ..train.throughput import KINDS
 from ..train.turns import Peer
-from . import cart_pole, half_cheetah, pong
+from . import cart_pole, half_cheetah, pokemon, pong
 
 Variant = Mapping[str, Any]
 """Keyword arguments of `make`."""
@@ -26,7 +27,8 @@ class Benchmark:
     peers: Mapping[str, Factory]
     arguments: dict[str, tuple[Any, ...]] = dataclasses.field(default_factory=dict)
     """Those of `make` that can be chosen, and what each is unless chosen."""
-
+    what: tuple[str, ...] = KINDS
+    """What is measured unless chosen."""
     cpu_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of BenchOptions that are other than usual on processors."""
 
@@ -62,6 +64,13 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         peers=half_cheetah.PEERS,
         arguments={"kernel": ("auto", "jnp")},
         cpu_options={"steps_per_call": 2**16},  # a second of the plain program's
+    ),
+    "pokemon": Benchmark(
+        env="PokemonGen1-v0",
+        peers=pokemon.PEERS,
+        arguments={"kernel": ("auto", "jnp")},
+        what=("env",),
+        cpu_options={"steps_per_call": 2**16},
     ),
     "pong": Benchmark(env="PufferPong-v0", peers=pong.PEERS, arguments={"frameskip": (1, 8)}),
 }

@@ -6,12 +6,15 @@ import jax
 import numpy as np
 
 from ..envs.core import Environment
+from ..envs.game import Game
+from .workloads import random_actions
 
 
 def compare_devices(
-    env: Environment, params: Any, *, num_envs: int = 64, num_steps: int = 256, seed: int = 0
+    env: Environment | Game, params: Any, *, num_envs: int = 64, num_steps: int = 256, seed: int = 0
 ) -> dict[str, Any]:
-    """The same keys and actions on the first processor device and on the last default device.
+    """The same keys, for random legal actions too, on the first processor device and on the last
+    default device.
 
     Returns how many numbers were `compared` (observations, rewards, ends and states of every step)
     and how many of them are `mismatches`: speed is worth nothing where this is not 0, unless the
@@ -19,26 +22,31 @@ def compare_devices(
     observation after a single step from the processor's own states. `devices` names the two; on a
     machine with one device both are the same.
     """
-    keys = jax.random.split(jax.random.key(seed), (2, num_steps, num_envs))
-    actions = jax.vmap(jax.vmap(env.action_space(params).sample))(keys[0])
+    key_actions, key_steps = jax.random.split(jax.random.key(seed))
+    inputs = (
+        jax.random.split(key_steps, (num_steps, num_envs)),
+        jax.random.split(key_actions, num_steps),
+        params,
+    )
 
     def step(state: Any, drawn: Any, params: Any) -> tuple[Any, Any]:
-        key, action = drawn
+        key, key_action = drawn
+        action = random_actions(key_action, env, state, params, num_envs)
         observation, state, reward, terminated, truncated, _ = jax.vmap(env.step, (0, 0, 0, None))(
             key, state, action, params
         )
         return state, (observation, state, reward, terminated, truncated)
 
     @jax.jit
-    def play(keys: Any, actions: Any, params: Any) -> Any:
+    def play(keys: Any, keys_action: Any, params: Any) -> Any:
         first = jax.vmap(env.reset, (0, None))(keys[0], params)
-        drawn = (keys, actions)
+        drawn = (keys, keys_action)
         return first, jax.lax.scan(lambda s, x: step(s, x, params), first[1], drawn)[1]
 
     @jax.jit
-    def play_from(states: Any, keys: Any, actions: Any, params: Any) -> Any:
+    def play_from(states: Any, keys: Any, keys_action: Any, params: Any) -> Any:
         """The observation after each step, each from a state that is given."""
-        return jax.lax.map(lambda x: step(x[0], x[1], params)[1][0], (states, (keys, actions)))
+        return jax.lax.map(lambda x: step(x[0], x[1], params)[1][0], (states, (keys, keys_action)))
 
     try:
         devices = (jax.devices("cpu")[0], jax.devices()[-1])
@@ -47,7 +55,6 @@ def compare_devices(
         raise ValueError(
             f"results are compared with the processor's: set JAX_PLATFORMS={platform},cpu"
         ) from error
-    inputs = (keys[1], actions, params)
     here, there = (jax.device_get(play(*jax.device_put(inputs, device))) for device in devices)
     pairs = list(zip(jax.tree.leaves(here), jax.tree.leaves(there), strict=True))
     mismatches, largest = sum(_count_different(a, b) for a, b in pairs), 0.0

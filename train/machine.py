@@ -77,6 +77,15 @@ def pinned_to_one_core() -> Iterator[None]:
         _set_affinity(cores)
 
 
+def peak_memory() -> int | None:
+    """Bytes of memory that this process held at its highest; None where the system does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
 def memory_bandwidth(device: jax.Device) -> float:
     """Bytes a second that a long elementwise loop reads and writes: what a step can at best reach
     that is bound by memory.

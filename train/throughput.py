@@ -21,15 +21,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from ..envs.core import Environment, state_bytes
 from ..envs.files import write_atomically
+from ..envs.game import Game
 from ..envs.registry import make
 from . import machine
 from .equality import compare_devices
 from .turns import Peer, PeerFailed, Run, take_turns
-from .workloads import POLICIES, Work, compile_work, env_work, ppo_work, rollout_work
+from .workloads import (
+    POLICIES,
+    Work,
+    answers_per_step,
+    compile_work,
+    env_work,
+    ppo_work,
+    rollout_work,
+)
 
 KINDS = ("env", "rollout", "ppo")
 RANDOM = "random legal"
@@ -111,6 +119,8 @@ class Row:
     min_steps_per_s: float | None = None
     max_steps_per_s: float | None = None
     physics_steps_per_s: float | None = None
+    decisions_per_s: float | None = None
+    """Of a game: answers of players who were asked. A step asks one or more of them."""
     cores_used: float | None = None
     """Processor seconds per second of wall clock."""
     peer: str | None = None
@@ -135,6 +145,8 @@ class Row:
     """Of the compiled program: arguments, results and temporaries, the whole batch, one device."""
     device_peak_bytes: int | None = None
     """The allocator's high-water mark since the process began, where the device tells it."""
+    process_peak_bytes: int | None = None
+    """Memory of this process at its highest since it began, compilation included."""
     bytes_per_s: float | None = None
     """State and observation, read and written once a step: the traffic that cannot be avoided."""
     roofline: float | None = None
@@ -152,10 +164,11 @@ def run(
     core, against the peers that use one, and on all of them, against the others. To use all of
     them, JAX has to see several devices: set `jax_num_cpu_devices` before it first computes.
     An accelerator is compared with the peers that use it, and those that use the most cores.
-    Raises ValueError for an unknown environment or variant, for a batch that the devices cannot
-    share evenly, and where JAX was told not to use the processor.
+    Raises ValueError for an unknown environment or variant, for what a game cannot do, for a batch
+    that the devices cannot share evenly, and where JAX was told not to use the processor.
     """
-    # First, because figures of a program that computes something else are worth nothing.
+    cases = list(_cases(options, peers))
+    # Before them, because figures of a program that computes something else are worth nothing.
     equality = [
         {"variant": dict(variant), **compare_devices(*make(options.env, **variant))}
         for variant in options.variants
@@ -164,7 +177,6 @@ def run(
     accelerator = host["platform"] != "cpu"
     if accelerator:
         host["memory_bytes_per_s"] = machine.memory_bandwidth(jax.devices()[0])
-    cases = list(_cases(options, peers))
     rows: list[Row] = []
     for done, case in enumerate(cases):
         if progress:
@@ -220,6 +232,10 @@ def _cases(options: BenchOptions, peers: Sequence[Peer]) -> Iterator[Case]:
     devices = jax.devices()
     on_cpu = devices[0].platform == "cpu"
     made = [(variant, *make(options.env, **variant)) for variant in options.variants]
+    if set(options.what) != {"env"} and (games := [m for m in made if isinstance(m[1], Game)]):
+        raise ValueError(
+            f"{games[0][1].name} is a game, which is measured by itself; leave out all but env"
+        )
     for what in options.what:
         batches = options.ppo_batches if what == "ppo" else options.batches
         for batch, (variant, env, params) in itertools.product(batches, made):
@@ -246,15 +262,19 @@ def _opponents(
     most = max((peer.cores or 0 for peer in able), default=0)
     return (
         tuple(peer for peer in able if peer.cores == 1),
-        tuple(peer for peer in able if peer.cores is None or peer.cores == most > int(on_cpu)),
+        tuple(
+            peer
+            for peer in able
+            if peer.cores is None
+            or (most > int(on_cpu) and (peer.cores == most or peer.beside_all))
+        ),
     )
 
 
 def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> list[Row]:
     env, on_cpu = case.env, host["platform"] == "cpu"
-    _, state = jax.eval_shape(env.reset, jax.random.key(0), case.params)
-    space = env.observation_space(case.params)
-    observation_bytes = int(np.prod(space.shape)) * np.dtype(space.dtype).itemsize
+    observation, state = jax.eval_shape(env.reset, jax.random.key(0), case.params)
+    observation_bytes = state_bytes(observation)
     row = Row(
         env=env.name,
         what=case.what,
@@ -274,7 +294,7 @@ def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> list
             work = case.work(options)
             key = jax.random.key(options.seed, impl=options.prng)
             program = compile_work(work, case.devices, key)
-            ours, theirs = take_turns(
+            ours, theirs, carry = take_turns(
                 program,
                 case.peers,
                 case.batch,
@@ -301,11 +321,15 @@ def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> list
         compile_s=program.compile_s,
         peak_bytes=program.peak_bytes,
         device_peak_bytes=(case.devices[0].memory_stats() or {}).get("peak_bytes_in_use"),
+        process_peak_bytes=machine.peak_memory(),
     )
     if on_cpu:
         used = sum(run.processor_s for run in ours) / sum(run.seconds for run in ours)
         row = dataclasses.replace(row, cores_used=used)
     if case.what == "env":
+        answers = answers_per_step(carry)
+        if answers is not None:
+            row = dataclasses.replace(row, decisions_per_s=speed * answers)
         traffic = speed * 2 * (state_bytes(state) + observation_bytes)
         bandwidth = host.get("memory_bytes_per_s", 0) * len(case.devices)
         roofline = traffic / bandwidth if bandwidth else None

@@ -166,6 +166,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "on": place(row),
         "env steps/s": row["error"] or si(speed),
         "physics steps/s": si(speed * row["frameskip"]) if speed else "",
+        "decisions/s": _optional(si, row.get("decisions_per_s")),
         "min – max": spread,
         "peer": peer or "",
         "peer batch": str(row["peer_batch"] or ""),
@@ -176,6 +177,7 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
         "peer compile s": _optional("{:.1f}".format, row.get("peer_compile_s")),
         "program": _optional(_bytes, row["peak_bytes"]),
         "peer program": _optional(_bytes, row.get("peer_peak_bytes")),
+        "process": _optional(_bytes, row.get("process_peak_bytes")),
         "state": f"{row['state_bytes']} B",
     }
 

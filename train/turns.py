@@ -36,6 +36,8 @@ class Peer:
     cores: int | None
     """How many it uses; None: the accelerator that ours uses. With 1, it is compared with our
     program held on one core."""
+    beside_all: bool = False
+    """Also compared with our program on all cores, or on the accelerator, whatever it uses."""
     num_envs: int | None = 1024
     """The batch at which it runs best; it is not held to ours. None: it is."""
     variant: Mapping[str, Any] | None = None
@@ -72,8 +74,9 @@ def take_turns(
     repeats: int,
     seconds: float,
     peer_seconds: float,
-) -> tuple[list[Run], list[list[Run] | PeerFailed]]:
-    """(`repeats` runs of ours, the runs of each peer or why it has none), each of about `seconds`.
+) -> tuple[list[Run], list[list[Run] | PeerFailed], Any]:
+    """(`repeats` runs of ours, the runs of each peer or why it has none, each of about `seconds`,
+    our last carry).
 
     batch: ours, for the peers that are held to it. A peer whose runs took `peer_seconds` together
     is not run again.
@@ -98,7 +101,7 @@ def take_turns(
         for side in theirs:
             if side.used_s < peer_seconds:
                 side.play()
-    return ours, [side.failed or side.runs for side in theirs]
+    return ours, [side.failed or side.runs for side in theirs], carry
 
 
 class _Side:

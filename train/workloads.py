@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from ..envs.core import Environment
+from ..envs.game import Game
 from ..envs.spaces import Discrete
 from .config import PPOConfig
 from .distributions import to_environment
@@ -57,37 +58,61 @@ def choose_legal(uniform: Array, legal: Array) -> Array:
     return (rank <= nth).sum(dtype=jnp.int32)
 
 
-def env_work(env: Environment, params: Any, num_envs: int, length: int) -> Work:
-    """Random legal actions."""
+def random_actions(
+    key: Array, env: Environment | Game, states: Any, params: Any, num_envs: int
+) -> Array:
+    """Random legal actions of a batch, [num_envs, *L, ...]."""
     space = env.action_space(params)
+    if not isinstance(space, Discrete):
+        return jax.vmap(space.sample)(jax.random.split(key, num_envs))
+    choose = choose_legal
+    for _ in env.leading_axes:
+        choose = jax.vmap(choose)
+    # In one vmap: where the mask is the same for all instances, it stays a constant.
+    return jax.vmap(lambda u, s: choose(u, env.legal_actions(s, params)))(
+        jax.random.uniform(key, (num_envs, *env.leading_axes)), states
+    )
 
-    def act(key: Array, state: Any) -> Array:
-        if not isinstance(space, Discrete):
-            return jax.vmap(space.sample)(jax.random.split(key, num_envs))
-        # In one vmap: where the mask is the same for all instances, it stays a constant.
-        return jax.vmap(lambda u, s: choose_legal(u, env.legal_actions(s, params)))(
-            jax.random.uniform(key, (num_envs,)), state
-        )
+
+def env_work(env: Environment | Game, params: Any, num_envs: int, length: int) -> Work:
+    """Random legal actions. The answers of a game's players are counted, see `answers_per_step`."""
 
     def step(carry: Any, _: Any) -> tuple[Any, None]:
-        key, state, observation, reward, checksum = carry
+        key, state, observation, reward, checksum, answers = carry
         key, key_action, key_step = jax.random.split(key, 3)
-        action = act(key_action, state)
+        action = random_actions(key_action, env, state, params, num_envs)
         checksum += observation.sum(dtype=jnp.float32) + reward.sum()
+        if isinstance(env, Game):
+            steps, counts = answers
+            asked = jax.vmap(env.to_act, (0, None))(state, params)
+            answers = steps + 1, counts + asked.sum(axis=1, dtype=jnp.uint32)
         observation, state, reward, *_ = jax.vmap(env.step, (0, 0, 0, None))(
             jax.random.split(key_step, num_envs), state, action, params
         )
-        return (key, state, observation, reward, checksum), None
+        return (key, state, observation, reward, checksum, answers), None
 
     def init(key: Array) -> Any:
         key, key_reset = jax.random.split(key)
         observation, state = jax.vmap(env.reset, (0, None))(
             jax.random.split(key_reset, num_envs), params
         )
-        zero = jnp.zeros((), jnp.float32)
-        return key, state, observation, jnp.zeros(num_envs, jnp.float32), zero
+        reward = jnp.zeros((num_envs, *env.leading_axes), jnp.float32)
+        answers = None
+        if isinstance(env, Game):
+            answers = jnp.uint32(0), jnp.zeros(num_envs, jnp.uint32)
+        return key, state, observation, reward, jnp.zeros((), jnp.float32), answers
 
     return Work(init, lambda carry: jax.lax.scan(step, carry, length=length)[0], num_envs * length)
+
+
+def answers_per_step(carry: Any) -> float | None:
+    """How many players of a game were asked in a step of `env_work`, on average over all steps so
+    far; None of an environment. carry: the loop's, of several devices."""
+    *_, answers = carry
+    if answers is None:
+        return None
+    steps, counts = jax.device_get(answers)
+    return float(counts.mean() / steps.mean())
 
 
 def rollout_work(

@@ -63,7 +63,7 @@ def test_an_environment_without_a_benchmark_is_told_which_have_one() -> None:
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_is_of_an_environment_and_its_variants(name: str) -> None:
     benchmark = BENCHMARKS[name]
-    throughput.BenchOptions(env=benchmark.env, **benchmark.cpu_options)
+    throughput.BenchOptions(env=benchmark.env, what=benchmark.what, **benchmark.cpu_options)
     for variant in benchmark.variants():
         env, _ = make(benchmark.env, **variant)
         assert env.name == benchmark.env

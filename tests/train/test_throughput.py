@@ -14,10 +14,12 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 from rich.console import Console
 
-from simlift.envs import make, state_bytes
+from simlift.envs import Game, make, registry, state_bytes
 from simlift.train import equality, machine, throughput, throughput_report, workloads
 from simlift.train.throughput import BenchOptions
 from simlift.train.turns import Peer, PeerCost, PeerFailed
+
+from ..envs.toys import Duel, Nim
 
 SMALL: dict[str, Any] = {"batches": (64,), "ppo_batches": (16,), "repeats": 2, "seconds": 0.001}
 
@@ -221,6 +223,22 @@ def test_bad_options_are_named(changes: dict[str, Any], message: str) -> None:
         BenchOptions(**changes)
 
 
+def test_a_game_is_measured_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_FACTORIES", {"Duel-v0": Duel})
+    options = BenchOptions.quick(**SMALL, env="Duel-v0", what=("env", "ppo"))
+    with pytest.raises(ValueError, match=r"Duel-v0 is a game, .*leave out all but env"):
+        throughput.run(options)
+    options = dataclasses.replace(options, what=("env",))
+    peers = [Peer(name="toy", run=CountingPeer(), cores=n, beside_all=True) for n in (1, 2)]
+    result = throughput.run(options, peers)
+    for row in result["rows"]:
+        assert row["decisions_per_s"] == 2 * row["steps_per_s"]
+    assert [row["peer_cores"] for row in result["rows"] if row["devices"] > 1] == [1, 2]
+    (check,) = result["equality"]
+    assert check["mismatches"] == 0 and check["compared"] > 0
+    assert "decisions/s" in throughput_report.markdown(result)
+
+
 def test_unshareable_batch_and_unknown_environment_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot be shared evenly"):
         throughput.run(BenchOptions(what=("env",), batches=(len(jax.devices()) + 1,)))
@@ -246,13 +264,33 @@ def test_the_loop_plays_as_the_environment_does() -> None:
     work = workloads.env_work(env, params, num_envs=32, length=64)
     devices = jax.devices()
     program = workloads.compile_work(work, devices, jax.random.key(0))
-    _, state, observation, _, checksum = program.call(program.carry)
+    carry = program.call(program.carry)
+    _, state, observation, _, checksum, _ = carry
     assert program.steps == 32 * 64 * len(devices)
     assert observation.shape == (len(devices), 32, 8)
     assert (state.score_l + state.score_r).max() > 0
     assert (checksum != 0).all()
     seen = jax.vmap(jax.vmap(env.observe, (0, None)), (0, None))(state, params)
     np.testing.assert_array_equal(observation, seen)
+    assert workloads.answers_per_step(carry) is None
+
+
+@pytest.mark.parametrize(("game", "answers"), [(Duel(), 2), (Nim(), 1)], ids=["Duel", "Nim"])
+def test_answers_are_of_those_who_are_asked(game: Game, answers: int) -> None:
+    work = workloads.env_work(game, game.default_params, num_envs=4, length=8)
+    program = workloads.compile_work(work, jax.devices(), jax.random.key(0))
+    carry = program.call(program.call(program.carry))
+    assert workloads.answers_per_step(carry) == answers
+
+
+def test_random_actions_of_a_game_are_legal_and_each_players_own() -> None:
+    game = Nim()
+    params = game.default_params
+    _, states = jax.vmap(game.reset, (0, None))(jax.random.split(jax.random.key(0), 64), params)
+    states = states.replace(heap=jnp.full(64, 2), turn=jnp.full(64, 1))  # nobody can take 3
+    actions = workloads.random_actions(jax.random.key(1), game, states, params, 64)
+    assert actions.shape == (64, 2)
+    assert set(np.unique(actions[:, 1])) == {0, 1} and set(np.unique(actions[:, 0])) == {0, 1, 2}
 
 
 def test_compile_time_is_never_a_cache_hit(tmp_path: Path) -> None:
