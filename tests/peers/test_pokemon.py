@@ -39,9 +39,7 @@ def test_updates_are_answers_of_one_player_or_of_both(play: peer.RandomPlay) -> 
 def test_a_process_that_dies_is_told(play: peer.RandomPlay) -> None:
     play(1, 1)
     os.kill(play._children[0]._process.pid, signal.SIGKILL)
-    with pytest.raises(
-        PeerFailed, match=r"was ended by SIGKILL; its stderr: \(empty\)"
-    ):
+    with pytest.raises(PeerFailed, match=r"was ended by SIGKILL; its stderr: \(empty\)"):
         play(1, 1)
     assert play._children == []
 
