@@ -20,11 +20,12 @@ from ..verify.report import ReportFailed
 from .bench import Bench
 from .environments import List
 from .prove import Prove
+from .replay import Replay
 from .screen import CANNOT, FAILS, HOLDS, INTERRUPTED, Screen
 from .train import Train
 from .transfer import Transfer
 from .translate import COMMANDS as TRANSLATE
-from .verify import Certificate, Replay, Verify
+from .verify import Certificate, Verify
 
 __all__ = ["CANNOT", "COMMANDS", "FAILS", "HOLDS", "INTERRUPTED", "main", "parse"]
 

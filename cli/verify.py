@@ -1,4 +1,4 @@
-"""`simlift verify`, `replay` and `certificate`."""
+"""`simlift verify` and `certificate`."""
 
 import dataclasses
 import json
@@ -107,34 +107,6 @@ def chosen_cells(
         for policy in there[variant]
         if policy in (policies or known)
     ]
-
-
-@dataclasses.dataclass(frozen=True)
-class Replay:
-    """Play a kept divergence on both sides, step by step.
-
-    Example: simlift replay verify/regressions/pong/0123456789ab.json
-    """
-
-    tape: Annotated[Path, tyro.conf.Positional]
-    """A tape that `simlift verify` wrote."""
-    json: bool = False
-    """Print one JSON object and nothing else."""
-
-    def run(self, screen: Screen) -> int:
-        """Show each step's fields, those that differ first."""
-        result = runner.replay(self.tape)
-        if not screen.as_json:
-            for step in result["steps"]:
-                table = Table("field", "reference", "ours", title=f"step {step['step']}")
-                fields = sorted(step["fields"].items(), key=lambda item: not item[1]["differs"])
-                for name, value in fields:
-                    style = "bold red" if value["differs"] else ""
-                    both = str(value["reference"]), str(value["ours"])
-                    table.add_row(name, *both, style=style)
-                screen.console.print(table)
-            screen.console.print(f"{result['mismatches']} of {len(result['steps'])} steps differ")
-        return screen.finish(result, result["holds"])
 
 
 @dataclasses.dataclass(frozen=True)
