@@ -27,8 +27,8 @@ class Bench:
     batch: str = "1024,4096,65536"
     """Environments side by side, a list with commas."""
     what: str | None = None
-    """Of env (random legal actions), rollout (a policy acts), ppo (it also learns), a list with
-    commas; all that there are unless given."""
+    """Of env (random legal actions), rollout (a policy acts), ppo (it also learns), dynamics (env
+    without observations), a list with commas; unless given, those that suit the environment."""
     peers: str = "all"
     """Who is timed beside it: all, none, or names with commas; another name lists them."""
     frameskip: str | None = None

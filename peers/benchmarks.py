@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..references.core import ReferenceUnavailable
-from ..train.throughput import KINDS
+from ..train.throughput import DYNAMICS, KINDS
 from ..train.turns import Peer
 from . import cart_pole, half_cheetah, pokemon, pong
 
@@ -69,7 +69,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
         env="PokemonGen1-v0",
         peers=pokemon.PEERS,
         arguments={"kernel": ("auto", "jnp")},
-        what=("env",),
+        what=(DYNAMICS, "env"),
         cpu_options={"steps_per_call": 2**16},
     ),
     "pong": Benchmark(env="PufferPong-v0", peers=pong.PEERS, arguments={"frameskip": (1, 8)}),

@@ -40,6 +40,7 @@ from .workloads import (
 )
 
 KINDS = ("env", "rollout", "ppo")
+DYNAMICS = "dynamics"
 RANDOM = "random legal"
 MAX_SCAN = 128  # steps in one call; more gain nothing
 
@@ -56,9 +57,10 @@ class BenchOptions:
     variants: tuple[Mapping[str, Any], ...] = ({},)
     """Keyword arguments of `make`, one set of rows for each."""
     what: tuple[str, ...] = KINDS
-    """Of "env" (random legal actions), "rollout" (a policy acts), "ppo" (it also learns)."""
+    """Of "env" (random legal actions), "rollout" (a policy acts), "ppo" (it also learns), and
+    "dynamics": "env" without observations."""
     batches: tuple[int, ...] = (1024, 4096, 65536)
-    """Environments side by side, for "env" and "rollout"."""
+    """Environments side by side, for all but "ppo"."""
     ppo_batches: tuple[int, ...] = (1024,)
     """The same for "ppo"."""
     policies: tuple[str, ...] = tuple(POLICIES)
@@ -77,7 +79,7 @@ class BenchOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("what", KINDS), ("policies", tuple(POLICIES))):
+        for name, known in (("what", (DYNAMICS, *KINDS)), ("policies", tuple(POLICIES))):
             values = getattr(self, name)
             if not values or not set(values) <= set(known):
                 raise ValueError(f"{name}={values!r}: choose one or more of {known}")
@@ -148,7 +150,7 @@ class Row:
     process_peak_bytes: int | None = None
     """Memory of this process at its highest since it began, compilation included."""
     bytes_per_s: float | None = None
-    """State and observation, read and written once a step: the traffic that cannot be avoided."""
+    """State, and observation if any, read and written once a step: traffic that none can avoid."""
     roofline: float | None = None
     """`bytes_per_s` over the measured memory bandwidth; accelerators only."""
     error: str | None = None
@@ -219,8 +221,9 @@ class Case(NamedTuple):
         share = self.batch // len(self.devices)
         length = max(1, min(MAX_SCAN, options.steps_per_call // share))
         match self.what:
-            case "env":
-                return env_work(self.env, self.params, share, length)
+            case "env" | "dynamics":
+                observe = self.what != DYNAMICS
+                return env_work(self.env, self.params, share, length, observe=observe)
             case "rollout":
                 return rollout_work(self.env, self.params, share, length, self.policy)
             case _:
@@ -232,15 +235,16 @@ def _cases(options: BenchOptions, peers: Sequence[Peer]) -> Iterator[Case]:
     devices = jax.devices()
     on_cpu = devices[0].platform == "cpu"
     made = [(variant, *make(options.env, **variant)) for variant in options.variants]
-    if set(options.what) != {"env"} and (games := [m for m in made if isinstance(m[1], Game)]):
+    alone = {"env", DYNAMICS}
+    if not set(options.what) <= alone and (games := [m for m in made if isinstance(m[1], Game)]):
         raise ValueError(
-            f"{games[0][1].name} is a game, which is measured by itself; leave out all but env"
+            f"{games[0][1].name} is a game, which is measured by itself: choose of {sorted(alone)}"
         )
     for what in options.what:
         batches = options.ppo_batches if what == "ppo" else options.batches
         for batch, (variant, env, params) in itertools.product(batches, made):
             case = functools.partial(Case, env, params, variant, what, batch)
-            if what == "env":
+            if what in alone:
                 one_core, everything = _opponents(variant, peers, on_cpu)
                 if batch % len(devices):
                     raise ValueError(
@@ -274,7 +278,6 @@ def _opponents(
 def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> list[Row]:
     env, on_cpu = case.env, host["platform"] == "cpu"
     observation, state = jax.eval_shape(env.reset, jax.random.key(0), case.params)
-    observation_bytes = state_bytes(observation)
     row = Row(
         env=env.name,
         what=case.what,
@@ -326,11 +329,12 @@ def _measure(case: Case, options: BenchOptions, host: Mapping[str, Any]) -> list
     if on_cpu:
         used = sum(run.processor_s for run in ours) / sum(run.seconds for run in ours)
         row = dataclasses.replace(row, cores_used=used)
-    if case.what == "env":
+    if case.policy == RANDOM:
         answers = answers_per_step(carry)
         if answers is not None:
             row = dataclasses.replace(row, decisions_per_s=speed * answers)
-        traffic = speed * 2 * (state_bytes(state) + observation_bytes)
+        seen_bytes = state_bytes(observation) if case.what == "env" else 0
+        traffic = speed * 2 * (state_bytes(state) + seen_bytes)
         bandwidth = host.get("memory_bytes_per_s", 0) * len(case.devices)
         roofline = traffic / bandwidth if bandwidth else None
         row = dataclasses.replace(row, bytes_per_s=traffic, roofline=roofline)

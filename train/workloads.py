@@ -74,8 +74,16 @@ def random_actions(
     )
 
 
-def env_work(env: Environment | Game, params: Any, num_envs: int, length: int) -> Work:
-    """Random legal actions. The answers of a game's players are counted, see `answers_per_step`."""
+def env_work(
+    env: Environment | Game, params: Any, num_envs: int, length: int, *, observe: bool = True
+) -> Work:
+    """Random legal actions. The answers of a game's players are counted, see `answers_per_step`.
+
+    observe: whether there are observations. Else the program is without them.
+    """
+
+    def seen(observation: Any) -> Any:
+        return observation if observe else jnp.zeros((), jnp.float32)
 
     def step(carry: Any, _: Any) -> tuple[Any, None]:
         key, state, observation, reward, checksum, answers = carry
@@ -89,7 +97,7 @@ def env_work(env: Environment | Game, params: Any, num_envs: int, length: int) -
         observation, state, reward, *_ = jax.vmap(env.step, (0, 0, 0, None))(
             jax.random.split(key_step, num_envs), state, action, params
         )
-        return (key, state, observation, reward, checksum, answers), None
+        return (key, state, seen(observation), reward, checksum, answers), None
 
     def init(key: Array) -> Any:
         key, key_reset = jax.random.split(key)
@@ -100,7 +108,7 @@ def env_work(env: Environment | Game, params: Any, num_envs: int, length: int) -
         answers = None
         if isinstance(env, Game):
             answers = jnp.uint32(0), jnp.zeros(num_envs, jnp.uint32)
-        return key, state, observation, reward, jnp.zeros((), jnp.float32), answers
+        return key, state, seen(observation), reward, jnp.zeros((), jnp.float32), answers
 
     return Work(init, lambda carry: jax.lax.scan(step, carry, length=length)[0], num_envs * length)
 

@@ -226,7 +226,7 @@ def test_bad_options_are_named(changes: dict[str, Any], message: str) -> None:
 def test_a_game_is_measured_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_FACTORIES", {"Duel-v0": Duel})
     options = BenchOptions.quick(**SMALL, env="Duel-v0", what=("env", "ppo"))
-    with pytest.raises(ValueError, match=r"Duel-v0 is a game, .*leave out all but env"):
+    with pytest.raises(ValueError, match=r"Duel-v0 is a game, .*choose of \['dynamics', 'env'\]"):
         throughput.run(options)
     options = dataclasses.replace(options, what=("env",))
     peers = [Peer(name="toy", run=CountingPeer(), cores=n, beside_all=True) for n in (1, 2)]
