@@ -153,7 +153,7 @@ class Played:
 def played() -> list[Played]:
     """Battles between teams that come along, by players who choose at random, a move rather than
     a switch."""
-    env = PokemonGen1(kernel="c")
+    env = PokemonGen1()
     params = env.default_params
 
     @jax.jit
