@@ -15,10 +15,13 @@ from jax import Array
 
 from ...references.core import DrawLog
 from ...references.pokemon import Teams, VectorShowdown
-from ..suite import Field, Suite, Transition, Variant, ignored
+from ..suite import Compare, Field, Suite, Transition, Variant, ignored
 from .pokemon_policies import policies
 
 POOL = Path(__file__).parents[2] / "envs" / "pokemon" / "gen1" / "pool.npz"
+
+ROUNDED = Compare("close", ulp=4, atol=1e-6)
+"""Only what a player is shown has floats."""
 
 VARIANTS = (
     Variant("gen1randombattle"),
@@ -320,6 +323,7 @@ def suite() -> Suite:
         },
         score=lambda snapshot, returns: returns,
         policies=policies,
+        recompiled=lambda _: ROUNDED,
         reference_name=VectorShowdown.name,
         reference_version=VectorShowdown.version,
     )

@@ -176,6 +176,12 @@ def unpack(observation: Array) -> View:
     return view
 
 
+def _share(count: Array, of: int) -> Array:
+    """float32, a multiple of 1 / of: a product, which compilers leave as it is, where they make one
+    of a quotient by a constant."""
+    return count.astype(jnp.float32) * np.float32(1 / of)
+
+
 def observe(state: State, params: Params) -> Array:
     """float32 [P, OBSERVATION_SIZE], see the module's docstring."""
     sides = [_side(state, player, params.teams) for player in (0, 1)]
@@ -185,8 +191,8 @@ def observe(state: State, params: Params) -> Array:
     ]
     own = [_own(side, hits) for side, hits in zip(sides, worth, strict=True)]
     shown = [_shown(side, hits) for side, hits in zip(sides, worth, strict=True)]
-    turn = jnp.minimum(state.turn.astype(jnp.float32) / 1000, 1)
-    left = [side.alive.sum(dtype=jnp.float32) / TEAM_SIZE for side in sides]
+    turn = jnp.minimum(_share(state.turn, 1000), 1)
+    left = [_share(side.alive.sum(dtype=jnp.int32), TEAM_SIZE) for side in sides]
     views = []
     for me, foe in ((0, 1), (1, 0)):
         view = View(
@@ -256,18 +262,18 @@ def _side(state: State, player: int, table: Array) -> _Side:
         announced=announced | (active[:, None] & flags["virtual"][None]),
         hp=hp.astype(jnp.float32) / max_hp.astype(jnp.float32),
         status=status,
-        pp=standing(state.pp[player], base_pp).astype(jnp.float32) / 63,
+        pp=_share(standing(state.pp[player], base_pp), 63),
         codes=standing(state.moves[player], team.moves),
         fighters=Fighter(
             level=team.level,
-            hp=percent.astype(jnp.float32) / 100,
+            hp=_share(percent, 100),
             base_stats=jnp.asarray(base_stats())[species],
             types=standing(state.types[player], team.types),
             stages=jnp.where(active[:, None], stages[None], 0),
             burned=status == BURN,
             reflect=active & flags["reflect"],
         ),
-        boosts=boosts.astype(jnp.float32) / 6,
+        boosts=_share(boosts, 6),
         volatiles=jnp.stack([volatiles[name] for name in VOLATILES]).astype(jnp.float32),
     )
 
@@ -280,10 +286,10 @@ def _own(side: _Side, hits: Array) -> Pokemon:
         present=present,
         active=side.slot == _SLOTS,
         hp=side.hp,
-        level=fighters.level.astype(jnp.float32) / 100,
+        level=_share(fighters.level, 100),
         status=jax.nn.one_hot(side.status - 1, NUM_STATUSES),
         types=jax.nn.one_hot(fighters.types - 1, NUM_TYPES).max(axis=1),
-        base_stats=fighters.base_stats.astype(jnp.float32) / 255,
+        base_stats=_share(fighters.base_stats, 255),
         pp=side.pp,
         damage=hits,
     )
