@@ -105,14 +105,15 @@ class Run(Session):
         }
 
     def _claim(self, mismatches: int) -> dict[str, Any]:
-        """E3 where every compared transition agrees, re-synchronised and running free; E2 at most
-        of a chaotic system. `within`: of fields that need not be equal bit by bit."""
+        """E3 where every compared transition agrees, re-synchronised and running free, and E4 where
+        that takes nothing of the reference's draws but a seed; E2 at most of a chaotic system.
+        `within`: of fields that need not be equal bit by bit."""
         best = "E2" if self.suite.chaotic else "E3"
         policies = sorted({row.policy for row in self.rows if row.level == f"L3 {best}"})
         holds = mismatches == 0 and self.transitions > 0
         fields = self.suite.compared_fields().items()
         return {
-            "class": best if holds else None,
+            "class": ("E4" if self.suite.seed_exact else best) if holds else None,
             "within": {name: f.compare.words for name, f in fields if f.compare.kind == "close"},
             "why_not_E3": self.suite.chaotic,
             "mismatch_rate_at_most": 3 / self.transitions if holds else None,

@@ -313,6 +313,7 @@ def suite() -> Suite:
         reference=reference,
         fields=_fields(),
         derived=_derive,
+        seed_exact=True,
         state=state,
         draws=draws,
         reset_draws_used={
