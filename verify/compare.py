@@ -85,7 +85,7 @@ class Comparison:
     def start(self, draws: DrawLog) -> tuple[Any, Fields]:
         """Our states [B] after a reset with the draws that the reference's reset consumed, and
         what they show."""
-        return self.candidate.start(draws)
+        return self.candidate.start(self._shown(draws))
 
     def synchronised(self, recording: Recording) -> Any:
         """Our states [B], made out of the reference's at the start of a recording."""
@@ -108,7 +108,7 @@ class Comparison:
     def resynchronised(self, recording: Recording) -> Difference:
         """E2: every step from the reference's own state."""
         before = {name: value[:-1] for name, value in recording.snapshots.items()}
-        ours = self.candidate.resynchronised(before, inputs_of(recording))
+        ours = self.candidate.resynchronised(before, self._inputs(recording))
         return self.judge(recording, ours, self._finished is not None)
 
     def from_here(self, recording: Recording) -> Difference:
@@ -120,13 +120,27 @@ class Comparison:
 
     def free_running(self, states: Any, recording: Recording) -> tuple[Any, Difference]:
         """E3: from `states` [B] on our own. Returns the states after the recording."""
-        states, ours = self.candidate.free_running(states, recording.at(0), inputs_of(recording))
+        inputs = self._inputs(recording)
+        states, ours = self.candidate.free_running(states, recording.at(0), inputs)
         return states, self.judge(recording, ours)
 
     def trace(self, states: Any, recording: Recording) -> Trace:
         """E3 from `states` [B], keeping all that both sides said instead of only what differs."""
-        _, ours = self.candidate.free_running(states, recording.at(0), inputs_of(recording))
+        inputs = self._inputs(recording)
+        _, ours = self.candidate.free_running(states, recording.at(0), inputs)
         return self.side_by_side(recording, ours)
+
+    def _inputs(self, recording: Recording) -> dict[str, Any]:
+        return inputs_of(dataclasses.replace(recording, draws=self._shown(recording.draws)))
+
+    def _shown(self, draws: DrawLog) -> DrawLog:
+        """What a candidate is told of a log: all, or no more than seeds (`Suite.seed_sites`)."""
+        if not self.suite.seed_sites:
+            return draws
+        seeds = [self.draw_sites.index(site) for site in self.suite.seed_sites]
+        return dataclasses.replace(
+            draws, value=np.where(np.isin(draws.site, seeds), draws.value, 0)
+        )
 
     def judge(self, recording: Recording, ours: Fields, ask_again: bool = False) -> Difference:
         """Our values [T, B, ...] of every compared field against the recorded ones.

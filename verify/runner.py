@@ -113,7 +113,7 @@ class Run(Session):
         holds = mismatches == 0 and self.transitions > 0
         fields = self.suite.compared_fields().items()
         return {
-            "class": ("E4" if self.suite.seed_exact else best) if holds else None,
+            "class": ("E4" if self.suite.seed_sites else best) if holds else None,
             "within": {name: f.compare.words for name, f in fields if f.compare.kind == "close"},
             "why_not_E3": self.suite.chaotic,
             "mismatch_rate_at_most": 3 / self.transitions if holds else None,

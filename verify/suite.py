@@ -300,9 +300,9 @@ class Suite:
     chaotic: str = ""
     """Why whole episodes cannot agree whoever computes them. E3 is not attempted then: the plans of
     `floats` belong to L3, and late in an episode distributions are compared."""
-    seed_exact: bool = False
-    """Whether our side draws from the reference's own generator, which is part of the state: of an
-    episode it is handed the seed, and of a step nothing. E3 is E4 then."""
+    seed_sites: Sequence[str] = ()
+    """Where our side draws from the reference's own generator, which is part of the state: the draw
+    sites that are an episode's seed. Nothing else is handed over, and E3 is E4 then."""
     blind: Sequence[str] = ()
     """Policies that look at nothing, so that a chaotic system's episodes under them have one
     distribution on both sides though each takes its own course."""

@@ -15,6 +15,7 @@ from jax import Array
 
 from ...references.core import DrawLog
 from ...references.pokemon import Teams, VectorShowdown
+from ...references.pokemon.reference import START_SITES
 from ..suite import Compare, Field, Suite, Transition, Variant, ignored
 from .pokemon_policies import policies
 
@@ -313,7 +314,7 @@ def suite() -> Suite:
         reference=reference,
         fields=_fields(),
         derived=_derive,
-        seed_exact=True,
+        seed_sites=START_SITES,
         state=state,
         draws=draws,
         reset_draws_used={
