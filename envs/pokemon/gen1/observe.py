@@ -169,7 +169,7 @@ def unpack(observation: Array) -> View:
     has its leading axes."""
     starts = [0, *_ENDS[:-1]]
     leaves = [
-        observation[..., start:end].reshape(*observation.shape[:-1], *shape)
+        observation[..., start:end].reshape((*observation.shape[:-1], *shape))
         for start, end, shape in zip(starts, _ENDS, _SHAPES, strict=True)
     ]
     view: View = jax.tree.unflatten(_TREE, leaves)
