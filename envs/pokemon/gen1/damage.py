@@ -30,9 +30,12 @@ _BYTE = np.int32(0xFF)
 
 
 def scale(value: Array, stage: Array) -> Array:
-    """A statistic, accuracy or evasion included, after `stage` boosts, -6..6."""
+    """Statistics, accuracy or evasion included, after `stage` boosts, -6..6; of one shape."""
     stages = np.arange(-_NEUTRAL, _NEUTRAL + 1, dtype=np.int32)
-    numerator = jnp.where(stages == stage, _NUMERATOR, 0).sum(dtype=jnp.int32)
+    # Constants of the stage's own rank: strictly typed, and no lookup.
+    shape = (len(stages), *[1] * stage.ndim)
+    here = stages.reshape(shape) == stage[None]
+    numerator = jnp.where(here, _NUMERATOR.reshape(shape), 0).sum(axis=0, dtype=jnp.int32)
     return value * numerator // 100
 
 

@@ -9,10 +9,10 @@ from .generator import Dice, draw
 from .moves import ACCURACY, ATTACK, DEFENSE, FREEZE, POISON, SLEEP, SPECIALS, SPEED
 from .side import Side, drop_stats, pack_condition, put
 
-_BOOSTS = {ATTACK: (0,), DEFENSE: (1,), SPECIALS: (2, 3), SPEED: (4,), ACCURACY: (5,)}
+_CODES = (ATTACK, DEFENSE, SPECIALS, SPECIALS, SPEED, ACCURACY)
+"""What boosts each of the first six; none of the moves changes evasion."""
 _NUM_STATS = 5
 _MAX_STAT, _MIN_STAT, _MAX_STAGE = 999, 1, 6
-_ACCURACY_INDEX = 5
 _POISON_TYPE = np.int32(4)
 _STATUS_BITS, _BY_FOE_BIT = np.int32(7), np.int32(64)
 
@@ -22,25 +22,21 @@ def boost(side: Side, code: Array, by: Array, wanted: Array) -> tuple[Side, Arra
 
     upstream: boost and boostBy. A statistic at its end rebounds by one stage, and has not changed.
     """
-    boosts, stats = side.boosts, side.modified_stats
-    success = jnp.zeros((), bool)
-    for i in range(_ACCURACY_INDEX + 1):
-        codes = [c for c, indices in _BOOSTS.items() if i in indices]
-        here = wanted & (code == codes[0])
-        stage = boosts[i]
-        can = here & jnp.where(by > 0, stage < _MAX_STAGE, stage > -_MAX_STAGE)
-        moved = jnp.clip(stage + by, -_MAX_STAGE, _MAX_STAGE)
-        if i < _NUM_STATS:
-            stuck = jnp.where(by > 0, stats[i] == _MAX_STAT, stats[i] == _MIN_STAT)
-            moved = jnp.where(stuck, moved - jnp.sign(by), moved)
-            value = jnp.maximum(scale(side.stored_stats[i], moved), 1)
-            value = jnp.where(by > 0, jnp.minimum(value, _MAX_STAT), value)
-            stats = stats.at[i].set(jnp.where(can & ~stuck, value, stats[i]))
-            success |= can & ~stuck
-        else:
-            success |= can
-        boosts = boosts.at[i].set(jnp.where(can, moved, stage))
-    return side.replace(boosts=boosts, modified_stats=stats), success
+    stats, stages = side.modified_stats, side.boosts[: len(_CODES)]
+    room = jnp.where(by > 0, stages < _MAX_STAGE, stages > -_MAX_STAGE)
+    can = wanted & (np.array(_CODES, np.int32) == code) & room
+    at_end = stats == jnp.where(by > 0, _MAX_STAT, _MIN_STAT)
+    stuck = jnp.concatenate([at_end, jnp.zeros(len(_CODES) - _NUM_STATS, bool)])
+    moved = jnp.clip(stages + by, -_MAX_STAGE, _MAX_STAGE)
+    moved = jnp.where(can, jnp.where(stuck, moved - jnp.sign(by), moved), stages)
+    changed = can & ~stuck
+    grown = jnp.maximum(scale(side.stored_stats, moved[:_NUM_STATS]), 1)
+    grown = jnp.where(by > 0, jnp.minimum(grown, _MAX_STAT), grown)
+    side = side.replace(
+        boosts=jnp.concatenate([moved, side.boosts[len(_CODES) :]]),
+        modified_stats=jnp.where(changed[:_NUM_STATS], grown, stats),
+    )
+    return side, changed.any()
 
 
 def set_status(

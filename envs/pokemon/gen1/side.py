@@ -95,7 +95,7 @@ def at(values: Array, index: Array) -> Array:
     return found.sum(axis=0, dtype=values.dtype) if values.dtype != bool else found.any(axis=0)
 
 
-def put(values: Array, index: Array, value: Array) -> Array:
+def put(values: Array, index: Array | int, value: Array) -> Array:
     """`values` with another value at one index along the first axis."""
     places = np.arange(values.shape[0], dtype=np.int32).reshape(-1, *[1] * (values.ndim - 1))
     return jnp.where(places == index, jnp.broadcast_to(value, values.shape), values)
@@ -107,7 +107,7 @@ def put(values: Array, index: Array, value: Array) -> Array:
 def modify_stat(stats: Array, index: int, numerator: int, denominator: int) -> Array:
     """upstream: modifyStat"""
     value = jnp.maximum(stats[index] * numerator // denominator, 1)
-    return stats.at[index].set(value)
+    return put(stats, index, value)
 
 
 def drop_stats(side: Side, condition: Array) -> Side:
@@ -163,7 +163,7 @@ def switch(side: Side, condition: Array, slot: Array, incoming: Member) -> Side:
     gone = put(side.team_hp, side.slot, side.hp)
     conditions = put(side.team_condition, side.slot, leaving)
     pp = put(side.team_pp, side.slot, side.base_pp)
-    swapped = jnp.where(order == slot, side.slot, order).at[0].set(slot)
+    swapped = put(jnp.where(order == slot, side.slot, order), 0, slot)
     came = side.replace(
         order=swapped,
         team_hp=gone,
