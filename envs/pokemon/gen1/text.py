@@ -44,8 +44,9 @@ def describe(state: State, params: Params) -> str:
 
     Raises ValueError for a batch.
     """
+    teams = portraits(state, params)
     lines = [headline(state)]
-    for player, team in enumerate(portraits(state, params)):
+    for player, team in enumerate(teams):
         lines += ["", f"player {player + 1} {_REQUESTS[int(state.request[player])]}"]
         for pokemon in sorted(team, key=lambda one: not one.active):
             lines += _lines(pokemon)
@@ -79,7 +80,7 @@ def _team(state: State, player: int, params: Params) -> tuple[Portrait, ...]:
         own = member(rows[slot])
         if own.species == 0:
             continue
-        active = slot == state.order[player, 0]
+        active = bool(slot == state.order[player, 0])
         moves = state.moves[player] if active else own.moves
         pp = state.pp[player] if active else state.base_pp[player, slot]
         status = int(conditions["status"][slot])
