@@ -13,7 +13,7 @@ import numpy as np
 
 from ..references.core import DrawLog, Outcome, VectorReference
 from .candidate import Candidate, Fields, LocalCandidate
-from .record import Recording, record_tape
+from .record import Recording, map_log, record_tape
 from .suite import Suite, SuiteError, Variant, tally_name
 
 MAX_ASKED = 4096  # steps of one recording that the reference is asked about again
@@ -134,7 +134,9 @@ class Comparison:
         return inputs_of(dataclasses.replace(recording, draws=self._shown(recording.draws)))
 
     def _shown(self, draws: DrawLog) -> DrawLog:
-        """What a candidate is told of a log: all, or no more than seeds (`Suite.seed_sites`)."""
+        """What a candidate is told of a log, without what a reference's own kind of log adds: all,
+        or no more than seeds (`Suite.seed_sites`)."""
+        draws = map_log(draws, lambda x: x)
         if not self.suite.seed_sites:
             return draws
         seeds = [self.draw_sites.index(site) for site in self.suite.seed_sites]

@@ -349,9 +349,10 @@ class Suite:
         """Every field but the ignored ones, the outcome's included."""
         outcome = {
             name: dataclasses.replace(field, compare=self.outcome.get(name, field.compare))
-            for name, field in OUTCOME_FIELDS.items()
+            for name, default in OUTCOME_FIELDS.items()
+            for field in [self.fields.get(name, default)]
         }
-        table = {**outcome, **self.fields}
+        table = {**self.fields, **outcome}
         return {name: field for name, field in table.items() if field.compare.kind != "ignored"}
 
     def compare_shown(self, name: str) -> Compare:

@@ -17,7 +17,10 @@ from ...references.core import DrawLog
 from ...references.pokemon import Teams, VectorShowdown
 from ...references.pokemon.reference import START_SITES
 from ..suite import Compare, Field, Suite, Transition, Variant, ignored
+from .pokemon_content import content
 from .pokemon_policies import policies
+from .pokemon_scenarios import SCENARIOS
+from .pokemon_teams import SCENARIO_VARIANT, VOLATILE_ORDER, scenario_teams
 
 POOL = Path(__file__).parents[2] / "envs" / "pokemon" / "gen1" / "pool.npz"
 
@@ -33,8 +36,13 @@ VARIANTS = (
 def environment(variant: Variant) -> tuple[Any, Any]:
     from ...envs.pokemon.gen1.env import PokemonGen1
     from ...envs.pokemon.gen1.pool import shipped
+    from ...envs.pokemon.gen1.teams import rows
 
-    env = PokemonGen1(shipped(), **variant.config)
+    made = shipped()
+    if variant.name == SCENARIO_VARIANT.name:
+        chosen = scenario_teams()
+        made = rows(chosen.species, chosen.level, chosen.moves, chosen.evs, chosen.ivs)
+    env = PokemonGen1(made, **variant.config)
     return env, env.default_params
 
 
@@ -44,8 +52,9 @@ def teams() -> Teams:
 
 
 def reference(variant: Variant, num_envs: int) -> VectorShowdown:
-    del variant  # what our side runs as is nothing to the reference
-    return VectorShowdown(num_envs, teams=teams())
+    """What our side runs as is nothing to it."""
+    chosen = scenario_teams() if variant.name == SCENARIO_VARIANT.name else teams()
+    return VectorShowdown(num_envs, teams=chosen)
 
 
 # -- fields
@@ -57,12 +66,6 @@ VOLATILES = {
     "twoturnmove_move": "charging",
 }
 """Upstream's numbers of what a switch ends, and ours."""
-_ORDER = (
-    *("bide", "confusion", "defensecurl", "disable", "fakepartiallytrapped", "flinch"),
-    *("focusenergy", "invulnerability", "leechseed", "lightscreen", "lockedmove", "minimize"),
-    *("mist", "mustrecharge", "partiallytrapped", "partialtrappinglock", "rage", "reflect"),
-    *("residualdmg", "substitute", "twoturnmove"),
-)
 _ABSENT = (
     *("bide_time", "bide_damage", "disable_time", "disable_move", "disable_slot_index"),
     *("fakepartiallytrapped_duration", "fakepartiallytrapped_counterpart", "lockedmove_time"),
@@ -146,7 +149,7 @@ def _of_side(
         **{theirs: getattr(side, ours) for theirs, ours in _OF_SIDE.items()},
         **{theirs: getattr(side, ours).astype(jnp.int32) for theirs, ours in VOLATILES.items()},
         **dict.fromkeys(_ABSENT, zero),
-        "volatiles": jnp.stack([present_volatiles.get(name, no) for name in _ORDER]),
+        "volatiles": jnp.stack([present_volatiles.get(name, no) for name in VOLATILE_ORDER]),
         "disabled": jnp.zeros(4, bool),
         "trapped": chooses & locked(side),
         "maybe_locked": no,
@@ -245,10 +248,9 @@ def state(before: Mapping[str, Array], params: Any) -> Any:
         + jnp.where(before["sub_fainted"], 128, 0)
     )
     volatiles = before["volatiles"]
-    there = {
-        name: volatiles[:, _ORDER.index(name)] for name in ("flinch", "mustrecharge", "reflect")
-    }
-    bits = (active("transformed", bool), *there.values())
+    names = ("flinch", "mustrecharge", "reflect")
+    there = [volatiles[:, VOLATILE_ORDER.index(name)] for name in names]
+    bits = (active("transformed", bool), *there)
     flags = sum(jnp.where(bit, 1 << i, 0) for i, bit in enumerate(bits))
     virtual = active("virtual", bool)
     flags = flags + jnp.where(virtual, 1 << (4 + np.arange(4)), 0).sum(1)
@@ -325,6 +327,8 @@ def suite() -> Suite:
         },
         score=lambda snapshot, returns: returns,
         policies=policies,
+        scenarios=SCENARIOS,
+        content=content,
         recompiled=lambda _: ROUNDED,
         reference_name=VectorShowdown.name,
         reference_version=VectorShowdown.version,
