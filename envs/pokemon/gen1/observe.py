@@ -55,6 +55,8 @@ Showdown does not tell in which slot of its team a foe stands, nor the place of 
 here both are where they are, so that an entry never changes its meaning.
 """
 
+import functools
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -74,7 +76,7 @@ from .features import (
 )
 from .moves import BURN
 from .side import SEEN_BITS, at, unpack_condition, unpack_flags
-from .state import NUM_MOVES, TEAM_SIZE, Params, State
+from .state import NUM_MOVES, NUM_PLAYERS, TEAM_SIZE, Params, State
 from .teams import member
 
 VOLATILES = ("confusion", "substitute", "reflect", "recharge", "charging", "transformed")
@@ -159,8 +161,16 @@ def _shapes() -> View:
     return View((), (3,), (2,), active, active, team, team)
 
 
-_SHAPES, _TREE = jax.tree.flatten(_shapes(), is_leaf=lambda x: type(x) is tuple)
-_ENDS = np.cumsum([int(np.prod(shape)) for shape in _SHAPES]).tolist()
+def _ends(shapes: Iterable[tuple[int, ...]]) -> list[int]:
+    """Where each ends that lies flat behind the one before."""
+    ends: list[int] = np.cumsum([int(np.prod(shape)) for shape in shapes]).tolist()
+    return ends
+
+
+_SHAPE = _shapes()
+_SHAPES, _TREE = jax.tree.flatten(_SHAPE, is_leaf=lambda x: type(x) is tuple)
+_ENDS = _ends(_SHAPES)
+_MOVE_ENDS = _ends(shape[1:] for shape in _SHAPE.own_active.moves)[:-1]
 OBSERVATION_SIZE: int = _ENDS[-1]
 
 
@@ -184,28 +194,28 @@ def _share(count: Array, of: int) -> Array:
 
 def observe(state: State, params: Params) -> Array:
     """float32 [P, OBSERVATION_SIZE], see the module's docstring."""
-    sides = [_side(state, player, params.teams) for player in (0, 1)]
-    worth = [
-        jax.vmap(damage, (0, 0, None))(mine.fighters, mine.codes, _at(foe.fighters, foe.slot))
-        for mine, foe in (sides, sides[::-1])
-    ]
-    own = [_own(side, hits) for side, hits in zip(sides, worth, strict=True)]
-    shown = [_shown(side, hits) for side, hits in zip(sides, worth, strict=True)]
+    of_player = jax.tree.map(lambda x: 0 if x.ndim else None, state)
+    sides = jax.vmap(_side, (of_player, None))(state, params.teams)
+    hits = jax.vmap(_hits)(sides, _swap(sides))
+    own, shown = jax.vmap(_own)(sides, hits), jax.vmap(_shown)(sides, hits)
     turn = jnp.minimum(_share(state.turn, 1000), 1)
-    left = [_share(side.alive.sum(dtype=jnp.int32), TEAM_SIZE) for side in sides]
-    views = []
-    for me, foe in ((0, 1), (1, 0)):
-        view = View(
-            turn=turn,
-            request=jax.nn.one_hot(state.request[me], 3),
-            remaining=jnp.stack([left[me], left[foe]]),
-            own_active=_active(sides[me], own[me], known=sides[me].codes != 0),
-            foe_active=_active(sides[foe], shown[foe], known=sides[foe].announced),
-            own=own[me],
-            foe=shown[foe],
-        )
-        views.append(jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(view)]))
-    return jnp.stack(views)
+    left = _share(sides.alive.sum(axis=1, dtype=jnp.int32), TEAM_SIZE)
+    view = View(
+        turn=jnp.broadcast_to(turn, (NUM_PLAYERS,)),
+        request=jax.nn.one_hot(state.request, 3),
+        remaining=jnp.stack([left, _swap(left)], axis=1),
+        own_active=jax.vmap(_active)(sides, own, sides.codes != 0),
+        foe_active=_swap(jax.vmap(_active)(sides, shown, sides.announced)),
+        own=own,
+        foe=_swap(shown),
+    )
+    leaves = [leaf.reshape(NUM_PLAYERS, -1) for leaf in jax.tree.leaves(view)]
+    return jnp.concatenate(leaves, axis=1)
+
+
+def _swap(of_players: Any) -> Any:
+    """[P, ...] with the other player's in each place."""
+    return jax.tree.map(lambda x: x[::-1], of_players)
 
 
 # -- one side
@@ -227,9 +237,10 @@ class _Side(NamedTuple):
     volatiles: Array  # float32 [6]
 
 
-def _side(state: State, player: int, table: Array) -> _Side:
-    team = jax.vmap(member)(table[state.team[player]])
-    slot = state.order[player, 0].astype(jnp.int32)
+def _side(state: State, table: Array) -> _Side:
+    """state: of one player, the axis [P] taken away."""
+    team = jax.vmap(member)(table[state.team])
+    slot = state.order[0].astype(jnp.int32)
     active = slot == _SLOTS
 
     def standing(value: Array, bench: Array) -> Array:
@@ -237,23 +248,23 @@ def _side(state: State, player: int, table: Array) -> _Side:
         value = value.astype(jnp.int32)
         return jnp.where(active.reshape(_S, *[1] * value.ndim), value[None], bench)
 
-    hp, max_hp = state.hp[player].astype(jnp.int32), jnp.maximum(team.max_hp, 1)
+    hp, max_hp = state.hp.astype(jnp.int32), jnp.maximum(team.max_hp, 1)
     percent = (100 * hp + max_hp - 1) // max_hp  # upward; 100 is for full health alone
     percent = jnp.where(hp < max_hp, jnp.minimum(percent, 99), percent)
-    flags = unpack_flags(state.flags[player].astype(jnp.int32))
-    status = unpack_condition(state.condition[player].astype(jnp.int32))["status"]
-    species = standing(state.species[player], team.species)
-    base_pp = state.base_pp[player].astype(jnp.int32)
-    seen = (state.seen[player].astype(jnp.int32) >> (SEEN_BITS * _SLOTS)) & (2**SEEN_BITS - 1)
+    flags = unpack_flags(state.flags.astype(jnp.int32))
+    status = unpack_condition(state.condition.astype(jnp.int32))["status"]
+    species = standing(state.species, team.species)
+    base_pp = state.base_pp.astype(jnp.int32)
+    seen = (state.seen.astype(jnp.int32) >> (SEEN_BITS * _SLOTS)) & (2**SEEN_BITS - 1)
     own = ~(active & flags["transformed"])  # what was announced of the set is not what stands here
     announced = own[:, None] & ((seen[:, None] >> _PLACES[None]) & 1 > 0)
-    boosts = state.boosts[player].astype(jnp.int32)
+    boosts = state.boosts.astype(jnp.int32)
     stages = jnp.stack([jnp.zeros_like(boosts[0]), *(boosts[i] for i in (0, 1, 2, 4))])
     volatiles = {
         **{name: flags[name] for name in ("reflect", "recharge", "transformed")},
-        "confusion": state.confusion[player] > 0,
-        "substitute": state.substitute_hp[player] > 0,
-        "charging": state.charging[player] > 0,
+        "confusion": state.confusion > 0,
+        "substitute": state.substitute_hp > 0,
+        "charging": state.charging > 0,
     }
     return _Side(
         slot=slot,
@@ -262,13 +273,13 @@ def _side(state: State, player: int, table: Array) -> _Side:
         announced=announced | (active[:, None] & flags["virtual"][None]),
         hp=hp.astype(jnp.float32) / max_hp.astype(jnp.float32),
         status=status,
-        pp=_share(standing(state.pp[player], base_pp), 63),
-        codes=standing(state.moves[player], team.moves),
+        pp=_share(standing(state.pp, base_pp), 63),
+        codes=standing(state.moves, team.moves),
         fighters=Fighter(
             level=team.level,
             hp=_share(percent, 100),
             base_stats=jnp.asarray(base_stats())[species],
-            types=standing(state.types[player], team.types),
+            types=standing(state.types, team.types),
             stages=jnp.where(active[:, None], stages[None], 0),
             burned=status == BURN,
             reflect=active & flags["reflect"],
@@ -278,8 +289,14 @@ def _side(state: State, player: int, table: Array) -> _Side:
     )
 
 
+def _hits(side: _Side, foe: _Side) -> Array:
+    """What every move is worth against the foe that fights, float32 [S, M]."""
+    target = _at(foe.fighters, foe.slot)
+    return jax.vmap(damage, (0, 0, None))(side.fighters, side.codes, target)
+
+
 def _own(side: _Side, hits: Array) -> Pokemon:
-    """A team as its player sees it. hits: float32 [S, M], of `damage`."""
+    """A team as its player sees it. hits: of `_hits`."""
     fighters = side.fighters
     present = fighters.level > 0
     view = Pokemon(
@@ -315,9 +332,18 @@ def _active(side: _Side, team: Pokemon, known: Array) -> Active:
     """The Pokemon that fights. known: bool [S, M], of the moves."""
     own = _at(team, side.slot)
     codes = at(jnp.where(known, side.codes, 0), side.slot)
-    moves = Moves(*(jnp.asarray(x)[codes] for x in move_features()))
+    parts = jnp.split(jnp.asarray(_move_table())[codes], _MOVE_ENDS, axis=1)
+    moves = (
+        part.reshape(shape) for part, shape in zip(parts, _SHAPE.own_active.moves, strict=True)
+    )
     shared = {name: getattr(own, name) for name in Active._fields[:7]}
-    return Active(**shared, boosts=side.boosts, volatiles=side.volatiles, moves=moves)
+    return Active(**shared, boosts=side.boosts, volatiles=side.volatiles, moves=Moves(*moves))
+
+
+@functools.cache
+def _move_table() -> np.ndarray:
+    """Of each move all that `Moves` tells, so that it is looked up at once."""
+    return np.concatenate([x.reshape(len(x), -1) for x in move_features()], axis=1)
 
 
 def _at(team: Any, slot: Array) -> Any:
