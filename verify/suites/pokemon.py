@@ -254,7 +254,8 @@ def state(before: Mapping[str, Array], params: Any) -> Any:
     flags = sum(jnp.where(bit, 1 << i, 0) for i, bit in enumerate(bits))
     virtual = active("virtual", bool)
     flags = flags + jnp.where(virtual, 1 << (4 + np.arange(4)), 0).sum(1)
-    order = jnp.where(before["order"] < 0, np.arange(6), before["order"])
+    order = before["order"].astype(jnp.int32)
+    order = jnp.where(order < 0, np.arange(6, dtype=np.int32), order)
     u8, i16 = jnp.uint8, jnp.int16
     return State(
         seed=before["seed"],
