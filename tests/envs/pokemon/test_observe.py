@@ -12,9 +12,15 @@ import pytest
 
 from simlift.envs.game import check_hidden
 from simlift.envs.pokemon.gen1 import PokemonGen1, observe, pool
-from simlift.envs.pokemon.gen1.features import Fighter, base_stats, damage
+from simlift.envs.pokemon.gen1.features import (
+    EFFECTS,
+    Fighter,
+    base_stats,
+    damage,
+    move_features,
+)
 from simlift.envs.pokemon.gen1.moves import SLEEP, STATUSES, data
-from simlift.envs.pokemon.gen1.observe import Pokemon
+from simlift.envs.pokemon.gen1.observe import Moves, Pokemon
 from simlift.envs.pokemon.gen1.state import ONGOING, Draws, Params, State
 from simlift.envs.pokemon.gen1.teams import WIDTH
 from simlift.references.pokemon import Teams, VectorShowdown
@@ -200,6 +206,48 @@ def test_boosts_burn_and_reflect_change_damage(user, target, factor):
     assert changed == pytest.approx(plain * factor, rel=0.06)  # two points are there in any case
 
 
+def told(move: str) -> dict[str, Any]:
+    """What an observation tells of a move, but for zeros."""
+    row = Moves(*(x[NUMBER["moves"][move]] for x in move_features()))
+    named = {
+        "type": NAME["types"][int(row.types.argmax()) + 1],
+        "category": ["physical", "special"][int(row.category.argmax())]
+        if row.category.any()
+        else "",
+        **{name: float(getattr(row, name)) for name in ("known", "power", "accuracy", "priority")},
+        **dict(zip(STATUSES[1:7], row.inflicts.tolist(), strict=True)),
+        **dict(
+            zip(("attack", "defense", "special", "speed", "hit"), row.boosts.tolist(), strict=True)
+        ),
+        **dict(zip(EFFECTS, row.effects.tolist(), strict=True)),
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+@pytest.mark.parametrize(
+    ("move", "expected"),
+    [
+        ("Body Slam", ("Normal", "physical", 85, 255, {"par": 77 / 256})),
+        ("Thunder Wave", ("Electric", "", 0, 255, {"par": 1})),
+        ("Psychic", ("Psychic", "special", 90, 255, {"special": -85 / 256 / 2})),
+        ("Swords Dance", ("Normal", "", 0, 256, {"attack": 1})),
+        ("Hyper Beam", ("Normal", "physical", 150, 229, {"recharges": 1})),
+        ("Pin Missile", ("Bug", "physical", 3 * 14, 216, {})),
+        ("Quick Attack", ("Normal", "physical", 40, 255, {"priority": 1})),
+        ("Sky Attack", ("Flying", "physical", 140, 229, {"charges": 1})),
+        ("Stomp", ("Normal", "physical", 65, 255, {"flinches": 77 / 256})),
+    ],
+)
+def test_what_is_told_of_a_move(move, expected):
+    kind, category, power, accuracy, others = expected
+    numbers = {"known": 1, "power": power / 256, "accuracy": accuracy / 256} | others
+    wanted = {"type": kind, "category": category} | numbers
+    found = told(move)
+    assert found.keys() == {name for name, value in wanted.items() if value}
+    for name, value in found.items():
+        assert value == (pytest.approx(wanted[name]) if name in numbers else wanted[name])
+
+
 # -- what is hidden
 
 
@@ -264,7 +312,11 @@ class Compiled(PokemonGen1):
 
 @pytest.mark.parametrize("player", [0, 1])
 def test_a_player_sees_nothing_that_showdown_hides(states, player):
-    generator, chosen = np.random.default_rng(player), states[::3]
+    generator = np.random.default_rng(player)
+    afflicted = states[0].replace(
+        confusion=jnp.asarray([2, 3], jnp.uint8), substitute_hp=jnp.asarray([20, 30], jnp.uint8)
+    )
+    chosen = [*states[::3], afflicted]
     table = np.asarray(environment().default_params.teams)
     others = [
         other_team(table[state.team[1 - player]], int(state.seen[1 - player]), generator)
