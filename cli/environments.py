@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from ..envs.registry import list_environments, make
+from ..peers import BENCHMARKS
 from ..train.presets import PRESETS
 from ..verify.suites import get_suite, list_suites
 from .screen import Screen
@@ -50,4 +51,4 @@ class List:
 
 def short_names() -> dict[str, str]:
     """The command line's name of every environment that has one, by the name `make` knows."""
-    return {preset.env: name for name, presets in PRESETS.items() for preset in presets.values()}
+    return {benchmark.env: name for name, benchmark in BENCHMARKS.items()}
