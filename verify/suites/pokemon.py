@@ -294,7 +294,8 @@ def draws(log: DrawLog) -> tuple[Any, Any]:
 
     assert log.step_count is not None
     places = log.step_count[:, None] + np.arange(4)
-    values = np.take_along_axis(log.value, np.minimum(places, log.value.shape[1] - 1), 1)
+    padded = np.pad(log.value, [(0, 0), (0, places.shape[1])])  # where no battle started
+    values = np.take_along_axis(padded, places, 1)
     start = Draws(
         seed=jnp.asarray(values[:, :2].astype(np.uint32)),
         team=jnp.asarray(np.minimum(values[:, 2:], len(teams()) - 1).astype(np.int32)),
