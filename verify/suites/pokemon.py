@@ -115,9 +115,7 @@ def _of_side(
     team = jax.vmap(member)(params.teams[state.team[player]])
     slots = np.arange(6, dtype=np.int32)
     active = slots == side.slot
-    conditions = sides.put(side.team_condition, side.slot, sides.pack_condition(side))
-    each = jax.vmap(sides.unpack_condition)(conditions)
-    hp = sides.put(side.team_hp, side.slot, side.hp)
+    each, hp = sides.team_conditions(side), sides.team_hp(side)
     asleep = each["status"] == 1
     present = team.species > 0
 

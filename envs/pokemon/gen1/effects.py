@@ -7,14 +7,13 @@ from jax import Array
 from .damage import scale
 from .generator import Dice, draw
 from .moves import ACCURACY, ATTACK, DEFENSE, FREEZE, POISON, SLEEP, SPECIALS, SPEED
-from .side import Side, drop_stats, pack_condition, put
+from .side import Side, drop_stats, team_conditions, team_hp
 
 _CODES = (ATTACK, DEFENSE, SPECIALS, SPECIALS, SPEED, ACCURACY)
 """What boosts each of the first six; none of the moves changes evasion."""
 _NUM_STATS = 5
 _MAX_STAT, _MIN_STAT, _MAX_STAGE = 999, 1, 6
 _POISON_TYPE = np.int32(4)
-_STATUS_BITS, _BY_FOE_BIT = np.int32(7), np.int32(64)
 
 
 def boost(side: Side, code: Array, by: Array, wanted: Array) -> tuple[Side, Array]:
@@ -55,11 +54,9 @@ def set_status(
 
 def _clause(side: Side, status: Array) -> Array:
     """Whether one of the team is asleep by the foe's doing already, or frozen."""
-    conditions = put(side.team_condition, side.slot, pack_condition(side))
-    hp = put(side.team_hp, side.slot, side.hp)
-    statuses = conditions & _STATUS_BITS
-    asleep = (hp > 0) & (statuses == SLEEP) & ((conditions & _BY_FOE_BIT) != 0)
-    frozen = statuses == FREEZE
+    each = team_conditions(side)
+    asleep = (team_hp(side) > 0) & (each["status"] == SLEEP) & each["sleep_by_foe"]
+    frozen = each["status"] == FREEZE
     return ((status == SLEEP) & asleep.any()) | ((status == FREEZE) & frozen.any())
 
 

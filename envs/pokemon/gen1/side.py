@@ -180,6 +180,16 @@ def switch(side: Side, condition: Array, slot: Array, incoming: Member) -> Side:
     return select_side(condition, came, side)
 
 
+def team_hp(side: Side) -> Array:
+    """Of the whole team, [S]."""
+    return put(side.team_hp, side.slot, side.hp)
+
+
+def team_conditions(side: Side) -> dict[str, Array]:
+    """What `pack_condition` holds, of the whole team, [S] each."""
+    return unpack_condition(put(side.team_condition, side.slot, pack_condition(side)))
+
+
 def select_side(condition: Array, on_true: Side, on_false: Side) -> Side:
     def pick(a: Array, b: Array) -> Array:
         return b if a is b else jnp.where(condition, a, b)
@@ -322,7 +332,7 @@ def store(sides: tuple[Side, Side]) -> dict[str, Array]:
         both[name] = jnp.stack([of(side) for side in sides]).astype(dtype)
 
     write("order", jnp.uint8, lambda s: s.order)
-    write("hp", jnp.int16, lambda s: put(s.team_hp, s.slot, s.hp))
+    write("hp", jnp.int16, team_hp)
     write("condition", jnp.uint8, lambda s: put(s.team_condition, s.slot, pack_condition(s)))
     write("base_pp", jnp.uint8, lambda s: put(s.team_pp, s.slot, s.base_pp))
     write("flags", jnp.uint8, pack_flags)

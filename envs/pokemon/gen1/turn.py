@@ -13,11 +13,9 @@ from jax import Array
 from .action import Field, residual_damage, run_move
 from .generator import Dice, draw
 from .moves import FAINTED, FREEZE, SLEEP, STRUGGLE, TRANSFORM, unpack
-from .side import Side, at, clear, pack_condition, put, select_side, switch, update_speed
+from .side import Side, at, clear, select_side, switch, team_conditions, team_hp, update_speed
 from .state import NUM_MOVES, ONGOING, TEAM_SIZE, TIE, Request
 from .teams import Member
-
-_STATUS_BITS = np.int32(7)
 
 
 class Choice(NamedTuple):
@@ -198,10 +196,6 @@ def _residual(dice: Dice, sides: tuple[Side, ...], over: Array) -> tuple[Dice, t
 # -- fainting, turns, ends
 
 
-def team_hp(side: Side) -> Array:
-    return put(side.team_hp, side.slot, side.hp)
-
-
 def _winner(sides: tuple[Side, ...]) -> tuple[Array, Array]:
     """(bool []: somebody has nobody left, int32 []: who won).  upstream: checkWin"""
     left = [(team_hp(side) > 0).any() for side in sides]
@@ -241,12 +235,11 @@ def _stuck(sides: tuple[Side, Side], teams: tuple[Team, Team]) -> Array:
     gone, ghosts, mimes, frozen, spent = [], [], [], [], []
     for side, team in zip(sides, teams, strict=True):
         active = np.arange(TEAM_SIZE, dtype=np.int32) == side.slot
-        conditions = put(side.team_condition, side.slot, pack_condition(side))
         gone.append(~team.present | (team_hp(side) == 0))
         ghosts.append(jnp.where(active, side.has_type(_GHOST), team.ghost))
         only = ((side.moves == 0) | (side.moves == TRANSFORM)).all()
         mimes.append(jnp.where(active, only, team.only_transform))
-        frozen.append((conditions & _STATUS_BITS) == FREEZE)
+        frozen.append(team_conditions(side)["status"] == FREEZE)
         left = jnp.where(active[:, None], side.pp[None], side.team_pp)
         spent.append((left == 0).all(axis=1))
     stuck = jnp.ones((), bool)
