@@ -11,14 +11,17 @@ import numpy as np
 from jax import Array
 
 from . import effects
+from .calls import Call, call, spend
 from .damage import confusion_damage, damage, hit_chance
 from .generator import Dice, draw
 from .moves import (
+    BIDE,
     BURN,
+    CANNOT_MOVE,
     FISSURE,
     FREEZE,
     HEAL_HALF,
-    MIRROR_MOVE,
+    KNOCKS_OUT,
     NO_MOVE,
     NONE,
     PARALYSIS,
@@ -27,21 +30,25 @@ from .moves import (
     SLEEP,
     STATUS_MOVE,
     STRUGGLE,
+    TOXIC,
     TWO_HITS,
     TWO_TO_FIVE_HITS,
     Move,
     effectiveness,
+    table,
     unpack,
 )
 from .side import Side, at, drop_stats, put, reveal
-from .state import NUM_MOVES
 from .teams import stat
 
 _HITS = np.array([2, 2, 2, 3, 3, 3, 4, 5], np.int32)
 _MAX_HITS = 5
-_PP_BITS = np.int32(63)
 _TRANSFORMED_PP = 5
 _REST_TURNS = 2
+_GRASS = np.int32(11)
+_ACCURATE = 255
+_TRAP_TURNS = 2
+_LONGEST_TRAP = 5
 
 
 class Field(NamedTuple):
@@ -56,36 +63,49 @@ class Field(NamedTuple):
 def run_move(field: Field, wanted: Array) -> Field:
     """The user's chosen move, where it is wanted, bool []."""
     move = unpack(field.user.chosen_row)
+    tries = wanted & (field.user.last_selected != CANNOT_MOVE)
     # A broken substitute is remembered until the next move is aimed at its owner.
     field = field._replace(
-        user=field.user.where(wanted & move.to_self, sub_fainted=False),
-        foe=field.foe.where(wanted & ~move.to_self, sub_fainted=False),
+        user=field.user.where(tries & move.to_self, sub_fainted=False),
+        foe=field.foe.where(tries & ~move.to_self, sub_fainted=False),
     )
-    field, able = _before_move(field, wanted)
-    field = field._replace(user=reveal(field.user, able))
-    field = _deduct_pp(field, move, able)
-    field, move, code, used = _mirror(field, move, able)
+    field, able = _before_move(field, move, tries)
+    user, foe = reveal(field.user, able), field.foe
+    user = _deduct_pp(user, move, able)
+    start = Call(user, field.dice, field.last_damage, jnp.zeros((), bool))
+    (user, dice, last_damage, failed), code = call(start, foe, able)
+    field, move = Field(user, foe, dice, last_damage), unpack(user.chosen_row)
+    used = able & ~failed
     field = _announce(field, move, code, used)
     field, struck = _charge(field, move, code, used)
-    field = _strike(field, move, struck)
+    field = _strike(field, move, code, struck)
     return _after_move(field, move, wanted, able)
 
 
 # -- before the move
 
 
-def _before_move(field: Field, wanted: Array) -> tuple[Field, Array]:
+def _before_move(field: Field, move: Move, wanted: Array) -> tuple[Field, Array]:
     """What may keep the user from moving. Returns (field, bool []: it moves)."""
     user, foe, dice, last_damage = field
     frozen = wanted & (user.status == FREEZE)
     asleep = wanted & (user.status == SLEEP)
     user = user.where(asleep, sleep_time=user.sleep_time - 1)
     user = user.where(asleep | frozen, last_used=0)
-    able = wanted & ~asleep & ~frozen & ~user.flinch
+    able = wanted & ~asleep & ~frozen & ~user.trapped & ~user.flinch
 
     recharging = able & user.recharge
     user = user.where(recharging, recharge=False)
     able &= ~recharging
+
+    counts = able & (user.disabled != 0)
+    user = user.where(counts, disable_time=user.disable_time - 1)
+    over = counts & (user.disable_time == 0)
+    user = user.where(over, disabled=0, disabled_place=0)
+    code = jnp.where(user.biding, BIDE, user.last_selected)
+    barred = counts & ~over & (code == user.disabled)
+    user = user.release(barred & user.charging)
+    able &= ~barred
 
     confused = able & (user.confusion > 0)
     user = user.where(confused, confusion=user.confusion - 1)
@@ -94,100 +114,104 @@ def _before_move(field: Field, wanted: Array) -> tuple[Field, Array]:
     user, foe, last_damage = effects.hurt_itself(
         user, foe, confusion_damage(user), last_damage, hits_itself
     )
+    user = user.where(hits_itself, hidden=False)
     able &= ~hits_itself
 
     dice, throw = draw(dice, "full_paralysis", 256, able & (user.status == PARALYSIS))
     paralysed = able & (user.status == PARALYSIS) & (throw < 63)
-    user = user.where(hits_itself | paralysed, charging=0)
-    return Field(user, foe, dice, last_damage), able & ~paralysed
+    user = user.release((hits_itself | paralysed) & ~user.raging)
+    able &= ~paralysed
+
+    field, bides = _bide(Field(user, foe, dice, last_damage), able)
+    elsewhere = move.to_self | (field.user.lock_target != foe.slot)
+    user = field.user.release(able & field.user.trapping & elsewhere)
+    return field._replace(user=user), able & ~bides
 
 
-def _deduct_pp(field: Field, move: Move, able: Array) -> Field:
-    """A move that charges costs its PP when it strikes."""
-    user = field.user
-    costs = able & (user.last_selected != STRUGGLE) & (~move.charges | (user.charging > 0))
-    return field._replace(user=_spend(user, 1, costs))
-
-
-def _spend(user: Side, amount: int, wanted: Array) -> Side:
-    """PP in the place that was selected last, whatever is there; six bits.  upstream: deductPP"""
-    slot = user.last_selected_slot
-    wanted = wanted & (at(user.moves, slot) != 0)
-    left = (at(user.pp, slot) - amount) & _PP_BITS
-    user = user.where(wanted, pp=put(user.pp, slot, left))
-    return user.where(wanted & ~user.transformed, base_pp=put(user.base_pp, slot, left))
-
-
-# -- which move it is
-
-
-def _mirror(field: Field, move: Move, able: Array) -> tuple[Field, Move, Array, Array]:
-    """Mirror Move becomes the foe's last move. Returns (field, the move, its code, bool []: it is
-    used, since there was one to mirror)."""
-    user, foe = field.user, field.foe
-    mirrors = able & move.mirrors
-    none = (foe.last_used == 0) | (foe.last_used == MIRROR_MOVE)
+def _bide(field: Field, able: Array) -> tuple[Field, Array]:
+    """Store what was dealt last, and in the end strike back with twice of it all. Returns (field,
+    bool []: the user bides)."""
+    user, foe, dice, last_damage = field
+    bides = able & user.biding
     user = user.where(
-        mirrors, last_move=MIRROR_MOVE, last_enemy_move=MIRROR_MOVE, last_used=MIRROR_MOVE
+        bides, lock_damage=user.lock_damage + last_damage, lock_time=user.lock_time - 1
     )
-    user = user.where(mirrors, used_row=user.chosen_row, counterable=False)
-    last_damage = jnp.where(mirrors, 0, field.last_damage)
-    found = mirrors & ~none
-    user = user.where(found, last_selected=foe.last_used, last_enemy_selected=foe.last_used)
-    row = jnp.where(found, foe.used_row, user.chosen_row)
-    move = unpack(row)
-    user = user.where(found, chosen_row=row)
-    # Two turns cost one PP, which is paid when it strikes.
-    user = _spend(user, -1, found & move.charges)
-    code = jnp.where(user.last_selected == NO_MOVE, FISSURE, user.last_selected)
-    gained = (at(user.base_pp, user.last_selected_slot) + 1) & _PP_BITS
-    has_slot = at(user.member.moves, user.last_selected_slot) != 0
-    user = user.where(
-        found & user.transformed & has_slot,
-        base_pp=put(user.base_pp, user.last_selected_slot, gained),
-    )
-    field = Field(user, foe, field.dice, last_damage)
-    return field, move, code, able & ~(mirrors & none)
+    ends = bides & (user.lock_time == 0)
+    strikes = ends & (user.lock_damage > 0)
+    behind, open_ = strikes & (foe.substitute_hp > 0), strikes & (foe.substitute_hp == 0)
+    amount = user.lock_damage * 2
+    foe = effects.hit_substitute(foe, amount, behind)
+    dealt = jnp.minimum(amount, foe.hp)
+    foe = effects.lose(foe, dealt, open_)
+    last_damage = jnp.where(behind, amount, jnp.where(open_, dealt, last_damage))
+    foe = effects.build_rage(foe, open_.astype(jnp.int32))
+    return Field(user.release(ends), foe, dice, last_damage), bides
+
+
+def _deduct_pp(user: Side, move: Move, able: Array) -> Side:
+    """A move that charges costs its PP when it strikes, one that goes on only as it begins."""
+    begins = (user.lock == 0) & ~move.charges
+    return spend(user, 1, able & (user.last_selected != STRUGGLE) & (begins | user.charging))
 
 
 def _announce(field: Field, move: Move, code: Array, used: Array) -> Field:
     """Who remembers that the move was used."""
     user = field.user
     user = user.where(used, last_move=code, last_enemy_move=code, counterable=move.counterable)
-    strikes = used & (~move.charges | (user.charging > 0))
-    user = user.where(strikes, last_used=code, used_row=user.chosen_row)
-    return field._replace(user=user)
+    strikes = used & (~move.charges | user.charging)
+    # What the used move is to others, which "no move" is called after.
+    named = jnp.where(user.last_selected == NO_MOVE, table()[FISSURE], user.chosen_row)
+    return field._replace(user=user.where(strikes, last_used=code, used_row=named))
 
 
 def _charge(field: Field, move: Move, code: Array, used: Array) -> tuple[Field, Array]:
-    """Moves of two turns: the first one only charges. Returns (field, bool []: it strikes)."""
+    """Moves of two turns: the first one only charges. Returns (field, bool []: it strikes).
+
+    upstream: onTryMove, also of trapping moves
+    """
     user = field.user
-    begins = used & move.charges & (user.charging == 0)
-    user = user.where(used & move.charges, charging=jnp.where(begins, code, 0))
-    return field._replace(user=user), used & ~begins
+    charges = used & move.charges
+    begins = charges & ~user.charging
+    user = user.where(charges & ~begins, hidden=False).release(charges & ~begins)
+    user = user.where(begins, lock=code).where(begins & move.hides, hidden=True)
+    foe = field.foe.where(used & move.traps, recharge=False)
+    return field._replace(user=user, foe=foe), used & ~begins
 
 
 # -- the move itself
 
 
-def _strike(field: Field, move: Move, struck: Array) -> Field:
+def _strike(field: Field, move: Move, code: Array, struck: Array) -> Field:
     """upstream: tryMoveHit"""
     user, foe, dice, last_damage = field
     last_damage = jnp.where(struck & ~move.keeps_last_damage, 0, last_damage)
+    dice, user = _thrash(dice, user, code, struck & move.thrashes)
 
     found = [effectiveness(move, foe.types[i]) for i in range(2)]
-    immune = struck & ~move.ignores_immunity & ((found[0] == NONE) | (found[1] == NONE))
+    away = ~move.ignores_immunity & ((found[0] == NONE) | (found[1] == NONE))
+    away |= foe.hidden & ~move.to_self & ~move.finds
+    away |= move.seeds & foe.has_type(_GRASS)
+    away |= move.eats_dreams & ((foe.status != SLEEP) | (foe.substitute_hp > 0))
+    away |= (move.fixed_damage == KNOCKS_OUT) & (foe.action_speed > user.action_speed)
+    immune = struck & away
+
     certain = (move.accuracy == 0) | ((move.status == SLEEP) & foe.recharge)
+    remembers = user.thrashing | user.raging
+    accuracy = jnp.where(remembers, user.lock_accuracy, move.accuracy)
+    chance = hit_chance(user, foe, accuracy)
+    user = user.where(struck & ~immune & ~certain & remembers, lock_accuracy=chance)
+    certain |= foe.trapped & (foe.trap_by == user.slot) & ~move.to_self
     aimed = struck & ~immune & ~certain
     dice, throw = draw(dice, "accuracy", 256, aimed)
-    missed = aimed & (throw >= hit_chance(user, foe, move))
+    missed = aimed & (throw >= chance)
     last_damage = jnp.where(missed, 0, last_damage)
+    user = user.release(missed & user.trapping)
     hit = struck & ~immune & ~missed
 
     field = Field(user, foe, dice, last_damage)
     deals = move.category != STATUS_MOVE
-    field, landed, bare = _deal(field, move, hit & deals)
-    field = _effect(field, move, hit & ~deals)
+    field, landed, bare = _deal(field, move, code, hit & deals)
+    field = _effect(field, move, code, hit & ~deals)
     field = _second_effect(field, move, bare)
     user, foe, dice, last_damage = field
     # Whoever breaks a substitute with it survives.
@@ -198,11 +222,24 @@ def _strike(field: Field, move: Move, struck: Array) -> Field:
     user, foe, last_damage = effects.hurt_itself(
         user, foe, jnp.int32(1), last_damage, move.crashes & (immune | missed)
     )
+    enrages = struck & (move.self_destructs | move.disables)
+    foe = effects.build_rage(foe, enrages.astype(jnp.int32))
     return Field(user, foe, dice, last_damage)
 
 
-def _deal(field: Field, move: Move, hit: Array) -> tuple[Field, Array, Array]:
-    """Damage, recoil and drain, of all hits.
+def _thrash(dice: Dice, user: Side, code: Array, wanted: Array) -> tuple[Dice, Side]:
+    """It begins for three or four turns, and ends in confusion."""
+    goes_on = wanted & user.thrashing
+    user = user.where(goes_on, lock_time=user.lock_time - 1)
+    ends = goes_on & (user.lock_time == 0)
+    dice, user = effects.confuse(dice, user.where(ends, confusion=0), ends)
+    begins = wanted & ~goes_on
+    dice, turns = draw(dice, "thrash_turns", 2, begins)
+    return dice, user.where(begins, lock=code, lock_time=turns + 2, lock_accuracy=_ACCURATE)
+
+
+def _deal(field: Field, move: Move, code: Array, hit: Array) -> tuple[Field, Array, Array]:
+    """Damage, recoil and drain, of all hits, and what the move does to its user.
 
     Returns (field, bool []: something was hit, bool []: the last hit met the foe itself).
     """
@@ -216,6 +253,7 @@ def _deal(field: Field, move: Move, hit: Array) -> tuple[Field, Array, Array]:
 
     bare = jnp.zeros((), bool)
     dealt = shielded = jnp.zeros((), bool)
+    blows = jnp.zeros((), jnp.int32)
     amount = value = first.damage
     for i in range(_MAX_HITS):
         now = going & (i < hits) & (foe.hp > 0)
@@ -231,6 +269,7 @@ def _deal(field: Field, move: Move, hit: Array) -> tuple[Field, Array, Array]:
             amount = jnp.where(behind, 0, value)
             shielded, dealt = behind, open_
         bare |= open_ & (i == hits - 1)
+        blows += (open_ & (foe.hp > 0)).astype(jnp.int32)
         going = now & ~foe.sub_fainted
 
     # Recoil and drain belong to moves of one hit, and end with a substitute that breaks.
@@ -244,20 +283,54 @@ def _deal(field: Field, move: Move, hit: Array) -> tuple[Field, Array, Array]:
     user = effects.recover(user, drained, drains)
     last_damage = jnp.where(drains, drained, last_damage)
     user = effects.lose(user, jnp.maximum(recoiled, 1), recoils)
-    recharges = (dealt | held) & move.recharges & (user.hp > 0)
-    user = user.where(recharges, recharge=True)
-    return Field(user, foe, dice, last_damage), hit & ~first.failed, bare
+    held_or_dealt = (dealt | held) & (user.hp > 0)
+    user = user.where(held_or_dealt & move.recharges, recharge=True)
+    throw_at_held = held & move.second_confuses
+    dice, throw = draw(dice, "substitute_confusion", 256, throw_at_held)
+    dice, foe = effects.confuse(dice, foe, throw_at_held & (throw < move.second_chance))
+    foe = effects.build_rage(foe, jnp.where(move.self_destructs, 0, blows))
+    rages = held_or_dealt & move.rages & ~user.raging
+    user = user.where(rages, lock=code, lock_accuracy=_ACCURATE)
+    field = _trap(Field(user, foe, dice, last_damage), code, (dealt | shielded) & move.traps)
+    return field, hit & ~first.failed, bare
 
 
-def _effect(field: Field, move: Move, hit: Array) -> Field:
+def _trap(field: Field, code: Array, hit: Array) -> Field:
+    """The first hit begins two to five turns in which the foe cannot move."""
+    user, foe, dice, last_damage = field
+    begins = hit & ~user.trapping
+    dice, throw = draw(dice, "trapping_turns", 8, begins)
+    several = jnp.where(np.arange(len(_HITS), dtype=np.int32) == throw, _HITS, 0)
+    turns = several.sum(dtype=jnp.int32)
+    # Upstream draws, and traps nobody, where the foe has fainted.
+    begins &= foe.hp > 0
+    user = user.where(
+        begins,
+        **{"lock": code, "lock_time": turns, "lock_total": turns, "lock_target": foe.slot},
+        lock_damage=last_damage,
+    )
+    return Field(user, _held_fast(foe, user, hit & (foe.hp > 0)), dice, last_damage)
+
+
+def _held_fast(foe: Side, user: Side, wanted: Array) -> Side:
+    """For this turn and the next, by whoever began it."""
+    foe = foe.where(wanted & ~foe.trapped, trap_by=user.slot, trap_shown=False)
+    return foe.where(wanted, trap_time=_TRAP_TURNS)
+
+
+def _effect(field: Field, move: Move, code: Array, hit: Array) -> Field:
     """What a status move does.  upstream: moveHit"""
     user, foe, dice, last_damage = field
-    blocked = (move.status == POISON) | (move.boosted != 0) | move.confuses
+    blocked = (move.status == POISON) | (move.status == TOXIC)
+    blocked |= (move.boosted != 0) | move.confuses
     hit = hit & ~((foe.substitute_hp > 0) & ~move.to_self & blocked)
 
     user, raised = effects.boost(user, move.boosted, move.boost, hit & move.to_self)
-    foe, lowered = effects.boost(foe, move.boosted, move.boost, hit & ~move.to_self)
+    lowers = hit & ~move.to_self & ~foe.mist
+    foe, lowered = effects.boost(foe, move.boosted, move.boost, lowers)
     foe = drop_stats(foe, raised | lowered)
+    user = user.where(raised & move.minimizes, minimized=True)
+    user = user.where(raised & move.curls, curled=True)
 
     dice, foe, fell_asleep = effects.inflict(dice, foe, move.status, hit)
     rests = hit & (move.heal == REST) & ~effects.cannot_heal(user)
@@ -266,13 +339,19 @@ def _effect(field: Field, move: Move, hit: Array) -> Field:
     foe = foe.where(fell_asleep, sleep_time=turns + 1)
     user = user.where(rests, sleep_time=_REST_TURNS, hp=user.member.max_hp)
 
-    confused = hit & move.confuses & (foe.confusion == 0)
-    dice, turns = draw(dice, "confusion_turns", 4, confused)
-    foe = foe.where(confused, confusion=turns + 2)
+    dice, foe = effects.confuse(dice, foe, hit & move.confuses)
+    dice, turns = draw(dice, "bide_turns", 2, hit & move.bides)
+    user = user.where(hit & move.bides, lock=code, lock_time=turns + 2, lock_damage=0)
 
     heals = hit & (move.heal == HEAL_HALF) & ~effects.cannot_heal(user)
     user = effects.recover(user, user.member.max_hp // 2, heals)
     user = user.where(hit & move.reflects, reflect=True)
+    user = user.where(hit & move.light_screens, light_screen=True)
+    user = user.where(hit & move.mists, mist=True).where(hit & move.focuses, focused=True)
+    user = user.where(hit & move.converts, types=foe.types)
+    foe = foe.where(hit & move.seeds, seeded=True)
+    dice, foe = effects.disable(dice, foe, hit & move.disables)
+    dice, user, foe = effects.haze(dice, user, foe, hit & move.hazes)
     user = _substitute(user, hit & move.substitutes)
     dice, user = _mimic(dice, user, foe, hit & move.mimics)
     user = _transform(user, foe, hit & move.transforms)
@@ -293,6 +372,7 @@ def _second_effect(field: Field, move: Move, bare: Array) -> Field:
     dice, foe, _ = effects.inflict(dice, foe, move.second_status, happens)
     flinches = happens & move.second_flinch & ~foe.flinch
     foe = foe.where(flinches, flinch=True, recharge=False)
+    dice, foe = effects.confuse(dice, foe, happens & move.second_confuses)
     foe, lowered = effects.boost(foe, move.second_boosted, move.second_boost, happens)
     return Field(user, drop_stats(foe, lowered), dice, last_damage)
 
@@ -308,21 +388,10 @@ def _substitute(user: Side, wanted: Array) -> Side:
 def _mimic(dice: Dice, user: Side, foe: Side, wanted: Array) -> tuple[Dice, Side]:
     """One of the foe's moves, in the place that was selected last."""
     count = (foe.moves != 0).sum(dtype=jnp.int32)
-    dice, choice = _draw_below(dice, "mimic", count, wanted)
+    dice, choice = draw(dice, "mimic", count, wanted)
     moves = put(user.moves, user.last_selected_slot, at(foe.moves, choice))
     virtual = put(user.virtual, user.last_selected_slot, jnp.ones((), bool))
     return dice, user.where(wanted, moves=moves, virtual=virtual)
-
-
-def _draw_below(dice: Dice, site: str, count: Array, wanted: Array) -> tuple[Dice, Array]:
-    """A number in [0, count), count in 1..4."""
-    chosen = jnp.zeros((), jnp.int32)
-    before = dice
-    for below in range(1, NUM_MOVES + 1):
-        drawn, value = draw(before, site, below, wanted)
-        chosen = jnp.where(count == below, value, chosen)
-        dice = drawn
-    return dice, chosen
 
 
 def _transform(user: Side, foe: Side, wanted: Array) -> Side:
@@ -348,17 +417,53 @@ def _transform(user: Side, foe: Side, wanted: Array) -> Side:
 
 
 def _after_move(field: Field, move: Move, wanted: Array, able: Array) -> Field:
-    """Poison, burn, and waking up; skipped by a user whose move left nobody standing."""
-    user, foe = field.user, field.foe
+    """Poison, burn, Leech Seed and waking up; skipped by a user whose move left nobody standing.
+
+    upstream: the events AfterMove and AfterMoveSelf
+    """
+    user, foe, dice, last_damage = field
     target_hp = jnp.where(move.to_self, user.hp, foe.hp)
     user = user.where(able & (target_hp == 0), recharge=False)
+    user = user.release(able & user.thrashing & (user.lock_time == 0))
+    user, foe = _trap_goes_on(user, foe, able & user.trapping, target_hp)
+
     after = wanted & (~able | (target_hp > 0))
+    user = user.where(after & (user.toxic > 0) & _ails(user), toxic=user.toxic + 1)
     woke = after & (user.status == SLEEP) & (user.sleep_time <= 0) & (user.hp > 0)
     user = user.where(woke, status=0, sleep_time=0, sleep_by_foe=False)
-    return field._replace(user=residual_damage(user, after))
+    user = residual_damage(user, after)
+    drained = after & user.seeded & (foe.hp > 0)
+    user = user.where(drained & (user.toxic > 0), toxic=user.toxic + 1)
+    amount = _sixteenth(user)
+    user, foe = effects.lose(user, amount, drained), effects.recover(foe, amount, drained)
+    return Field(user, foe, dice, last_damage)
+
+
+def _trap_goes_on(user: Side, foe: Side, wanted: Array, target_hp: Array) -> tuple[Side, Side]:
+    """Whether the foe is held for another turn; in the last one neither player can tell."""
+    user = user.release(wanted & (target_hp == 0))
+    wanted = wanted & (target_hp > 0)
+    last = wanted & (user.lock_time == 1)
+    feint = last & (user.lock_total != _LONGEST_TRAP)
+    user, foe = _feint(user, foe, feint), _feint(foe, user, feint)
+    foe = _held_fast(foe, user, wanted & ~last)
+    return user, foe.where(wanted & ~last & (user.lock_total > user.lock_time), trap_shown=True)
+
+
+def _feint(side: Side, other: Side, wanted: Array) -> Side:
+    began = side.where(wanted & (side.feint_time == 0), feint_time=_TRAP_TURNS)
+    return began.where(wanted, feint_with=other.slot)
+
+
+def _ails(side: Side) -> Array:
+    return (side.status == BURN) | (side.status == POISON) | (side.status == TOXIC)
+
+
+def _sixteenth(side: Side) -> Array:
+    """Of its hit points, times the counter that Toxic left."""
+    return jnp.maximum(side.member.max_hp // 16, 1) * jnp.where(side.toxic > 0, side.toxic - 1, 1)
 
 
 def residual_damage(side: Side, wanted: Array) -> Side:
     """What burn and poison cost."""
-    suffers = wanted & ((side.status == BURN) | (side.status == POISON))
-    return effects.lose(side, jnp.maximum(side.member.max_hp // 16, 1), suffers)
+    return effects.lose(side, _sixteenth(side), wanted & _ails(side))

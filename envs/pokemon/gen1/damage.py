@@ -11,11 +11,15 @@ from .moves import (
     COUNTER,
     COUNTER_DAMAGE,
     DOUBLE,
+    FORTY,
     HALF,
     HALF_HP_DAMAGE,
+    KNOCKS_OUT,
     LEVEL_DAMAGE,
     PHYSICAL,
+    PSYWAVE,
     STATUS_MOVE,
+    TWENTY,
     Move,
     effectiveness,
 )
@@ -27,6 +31,8 @@ _ACCURACY, _EVASION = 5, 6
 _MIN_ROLL, _MAX_ROLL = 217, 255
 _MAX_DAMAGE = 997
 _BYTE = np.int32(0xFF)
+_KNOCK_OUT = 65535
+_NORMAL, _GHOST = np.int32(1), np.int32(8)
 
 
 def scale(value: Array, stage: Array) -> Array:
@@ -39,22 +45,23 @@ def scale(value: Array, stage: Array) -> Array:
     return value * numerator // 100
 
 
-def hit_chance(user: Side, target: Side, move: Move) -> Array:
-    """Out of 256, at most 255."""
-    accuracy = scale(move.accuracy, user.boosts[_ACCURACY])
+def hit_chance(user: Side, target: Side, accuracy: Array) -> Array:
+    """Of a move of this accuracy, out of 256, at most 255."""
+    accuracy = scale(accuracy, user.boosts[_ACCURACY])
     accuracy = scale(accuracy, -target.boosts[_EVASION])
     return jnp.clip(accuracy, 1, 255)
 
 
 def critical_chance(user: Side, move: Move) -> Array:
-    """Out of 256, by the speed of the species that the set names."""
-    chance = jnp.clip(user.member.base_speed // 2 * 2, 1, 255)
-    return jnp.where(move.high_critical, jnp.minimum(chance * 4, 255), chance // 2)
+    """Out of 256, by the speed of the species that the set names. Focus Energy makes it less."""
+    half = user.member.base_speed // 2
+    chance = jnp.where(user.focused, half // 2, jnp.clip(half * 2, 1, 255))
+    return jnp.where(move.high_critical, jnp.clip(chance * 4, 1, 255), chance // 2)
 
 
 class Hit(NamedTuple):
     """damage: of the first hit, before it meets what is left of the target; failed: Counter has
-    nothing to answer."""
+    nothing to answer, or the level is too low for Psywave."""
 
     damage: Array  # int32 []
     failed: Array  # bool []
@@ -64,7 +71,11 @@ def damage(
     dice: Dice, user: Side, target: Side, move: Move, last_damage: Array, wanted: Array
 ) -> tuple[Dice, Hit]:
     """What one hit is worth, where it is wanted, bool []."""
-    rolled = wanted & (move.category != STATUS_MOVE) & (move.fixed_damage == 0)
+    wanted = wanted & (move.category != STATUS_MOVE)
+    # A trapping move hurts each turn as it did in the first one.
+    goes_on = user.trapping & (user.lock_target == target.slot)
+    beyond = move.traps & (move.type == _NORMAL) & target.has_type(_GHOST)
+    rolled = wanted & (move.fixed_damage == 0) & ~goes_on & ~beyond
     dice, throw = draw(dice, "critical_hit", 256, rolled & (critical_chance(user, move) > 0))
     critical = throw < critical_chance(user, move)
     calculated = _calculated(user, target, move, critical)
@@ -72,20 +83,28 @@ def damage(
     spread = calculated * (throw + _MIN_ROLL) // _MAX_ROLL
     calculated = jnp.where(calculated > 1, spread, calculated)
 
+    level, kind = user.member.level, move.fixed_damage
+    waves = wanted & (kind == PSYWAVE)
+    flat = (level + level // 2) & _BYTE
+    dice, wave = draw(dice, "psywave", level * 3 // 2 - 1, waves & (flat >= 2))
     answers = (target.last_enemy_selected != COUNTER) & target.counterable & (last_damage > 0)
-    counters = move.fixed_damage == COUNTER_DAMAGE
-    value = jnp.where(move.fixed_damage == LEVEL_DAMAGE, user.member.level, calculated)
-    half = jnp.maximum(target.hp // 2, 1)
-    value = jnp.where(move.fixed_damage == HALF_HP_DAMAGE, half, value)
-    value = jnp.where(counters, 2 * last_damage, value)
-    return dice, Hit(value, wanted & counters & ~answers)
+    failed = ((kind == COUNTER_DAMAGE) & ~answers) | (waves & (flat < 2))
+    value = jnp.where(kind == LEVEL_DAMAGE, level, calculated)
+    value = jnp.where(kind == HALF_HP_DAMAGE, jnp.maximum(target.hp // 2, 1), value)
+    value = jnp.where(kind == COUNTER_DAMAGE, 2 * last_damage, value)
+    value = jnp.where(kind == PSYWAVE, wave + 1, value)
+    value = jnp.where(kind == KNOCKS_OUT, _KNOCK_OUT, value)
+    value = jnp.where(kind == TWENTY, 20, value)
+    value = jnp.where(kind == FORTY, 40, value)
+    value = jnp.where(goes_on, user.lock_damage, value)
+    return dice, Hit(jnp.where(beyond, 0, value), wanted & failed)
 
 
 def _calculated(user: Side, target: Side, move: Move, critical: Array) -> Array:
     physical = move.category == PHYSICAL
     attack = _stat(user, physical, critical, 0, 2)
     defense = _stat(target, physical, critical, 1, 3)
-    screened = target.reflect & physical & ~critical
+    screened = jnp.where(physical, target.reflect, target.light_screen) & ~critical
     defense = jnp.where(screened, defense * 2, defense)
     # Neither number has more than eight bits, or both lose two of them and what is above.
     large = (attack >= 256) | (defense >= 256)

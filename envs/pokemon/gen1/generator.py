@@ -7,6 +7,7 @@ no floats: `random(n)` is the high half of word * n.
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -21,11 +22,7 @@ SITES = (
 """Draw sites, by the reference's names; those that begin with tie_ shuffle what is equally fast,
 and most of them change nothing but the generator. The last two are a battle's start: its
 generator's words and its teams."""
-DRAWN = (
-    *("full_paralysis", "sleep_turns", "confusion_turns", "confusion_self_hit", "mimic"),
-    *("accuracy", "multi_hit", "secondary", "critical_hit", "damage_roll"),
-    *("tie_queue_insert", "tie_queue", "tie_each_event", "tie_field_event", "tie_run_event"),
-)
+DRAWN = tuple(site for site in SITES if site not in ("tie_switch_in", "seed", "team"))
 """The sites that a step can reach."""
 
 _HALF = np.uint32(16)
@@ -59,15 +56,27 @@ def by_site(counts: Array) -> Mapping[str, Array]:
     return {site: counts[i].astype(jnp.int32) for i, site in enumerate(SITES)}
 
 
-def draw(dice: Dice, site: str, below: int, wanted: Array) -> tuple[Dice, Array]:
+def draw(dice: Dice, site: str, below: int | Array, wanted: Array) -> tuple[Dice, Array]:
     """A number in [0, below), int32 [], where one is wanted; elsewhere nothing is drawn, and the
-    number means nothing. below: at most 2**16."""
+    number means nothing. below: at most 2**16, int32 []."""
     high, low = _advance(dice.high, dice.low)
-    n = np.uint32(below)
+    n = np.uint32(below) if isinstance(below, int) else below.astype(jnp.uint32)
     value = ((high >> _HALF) * n + (((high & _LOW_HALF) * n) >> _HALF)) >> _HALF
     used = {**dice.used, site: dice.used[site] + wanted.astype(jnp.int32)}
     dice = Dice(jnp.where(wanted, high, dice.high), jnp.where(wanted, low, dice.low), used)
     return dice, value.astype(jnp.int32)
+
+
+def discard(dice: Dice, site: str, times: Array) -> Dice:
+    """Draw as often, int32 [], where what is drawn makes no difference."""
+
+    def left(carry: tuple[Dice, Array]) -> Array:
+        return carry[1] > 0
+
+    def once(carry: tuple[Dice, Array]) -> tuple[Dice, Array]:
+        return draw(carry[0], site, 2, left(carry))[0], carry[1] - 1
+
+    return jax.lax.while_loop(left, once, (dice, times))[0]
 
 
 def _advance(high: Array, low: Array) -> tuple[Array, Array]:

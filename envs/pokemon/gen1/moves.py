@@ -2,7 +2,7 @@
 nothing.
 
 Codes are the references': 0 none, 1..165 by number in the list of moves, 166 "no move", which a
-thawed Pokemon uses that never chose one.
+thawed Pokemon uses that never chose one, 167 "cannot move", which one that is trapped selects.
 """
 
 import functools
@@ -15,20 +15,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-NO_MOVE = 166
-NUM_CODES = 167
+NO_MOVE, CANNOT_MOVE = 166, 167
+NUM_CODES = 168
 STRUGGLE, COUNTER, MIMIC, MIRROR_MOVE, TRANSFORM = 165, 68, 102, 119, 144
+METRONOME, RAGE, BIDE = 118, 99, 117
 FISSURE = 90
 """What "no move" is called once it was used."""
 
 STATUSES = ("", "slp", "psn", "brn", "frz", "par", "tox", "fnt")
-SLEEP, POISON, BURN, FREEZE, PARALYSIS, FAINTED = 1, 2, 3, 4, 5, 7
+SLEEP, POISON, BURN, FREEZE, PARALYSIS, TOXIC, FAINTED = 1, 2, 3, 4, 5, 6, 7
 
 STATUS_MOVE, PHYSICAL, SPECIAL = 0, 1, 2
-LEVEL_DAMAGE, HALF_HP_DAMAGE, COUNTER_DAMAGE = 1, 2, 3
+LEVEL_DAMAGE, HALF_HP_DAMAGE, COUNTER_DAMAGE, PSYWAVE, KNOCKS_OUT, TWENTY, FORTY = 1, 2, 3, 4, 5, 6, 7
 TWO_HITS, TWO_TO_FIVE_HITS = 1, 2
 HEAL_HALF, REST = 1, 2
-NO_BOOST, ATTACK, DEFENSE, SPECIALS, SPEED, ACCURACY = 0, 1, 2, 3, 4, 5
+NO_BOOST, ATTACK, DEFENSE, SPECIALS, SPEED, ACCURACY, EVASION = 0, 1, 2, 3, 4, 5, 6
 DOUBLE, HALF, NONE = 1, 2, 3
 """Effectiveness against one type, 0 is whole."""
 
@@ -67,6 +68,7 @@ _BOOSTED = {
     ("spa", "spd"): SPECIALS,
     ("spe",): SPEED,
     ("accuracy",): ACCURACY,
+    ("evasion",): EVASION,
 }
 
 
@@ -107,6 +109,24 @@ class Move(NamedTuple):
     mimics: Array
     transforms: Array
     mirrors: Array
+    calls: Array  # any move at all
+    hides: Array  # the user, while it charges
+    finds: Array  # a target that hides
+    thrashes: Array
+    rages: Array
+    bides: Array
+    traps: Array
+    eats_dreams: Array
+    seeds: Array
+    light_screens: Array
+    mists: Array
+    focuses: Array
+    minimizes: Array
+    hazes: Array
+    disables: Array
+    converts: Array
+    curls: Array
+    second_confuses: Array
 
 
 # Of each field: bits, and what is added so that none is negative. Four words of 32 bits.
@@ -115,12 +135,15 @@ _LAYOUT: Sequence[Mapping[str, tuple[int, int]]] = (
     | dict.fromkeys(("high_critical", "to_self", "keeps_last_damage", "counterable"), (1, 0))
     | dict.fromkeys(("ignores_immunity", "drains", "self_destructs"), (1, 0)),
     {"effectiveness": (32, 0)},
-    {"multihit": (2, 0), "fixed_damage": (2, 0), "heal": (2, 0), "recoil": (2, 0)}
+    {"multihit": (2, 0), "fixed_damage": (3, 0), "heal": (2, 0), "recoil": (2, 0)}
     | {"status": (3, 0), "boosted": (3, 0), "boost": (3, 2)}
     | dict.fromkeys(("recharges", "charges", "crashes", "confuses", "reflects"), (1, 0))
-    | dict.fromkeys(("substitutes", "mimics", "transforms", "mirrors"), (1, 0)),
+    | dict.fromkeys(("substitutes", "mimics", "transforms", "mirrors", "calls"), (1, 0))
+    | dict.fromkeys(("hides", "finds", "seeds", "light_screens"), (1, 0)),
     {"second_chance": (9, 0), "second_status": (3, 0), "second_boosted": (3, 0)}
-    | {"second_boost": (3, 2), "second_flinch": (1, 0)},
+    | {"second_boost": (3, 2), "second_flinch": (1, 0), "second_confuses": (1, 0)}
+    | dict.fromkeys(("thrashes", "rages", "bides", "traps", "eats_dreams", "mists"), (1, 0))
+    | dict.fromkeys(("focuses", "minimizes", "hazes", "disables", "converts", "curls"), (1, 0)),
 )
 NUM_WORDS = len(_LAYOUT)
 
@@ -163,15 +186,34 @@ def data() -> Mapping[str, Any]:
 
 @functools.cache
 def table() -> np.ndarray:
-    """The packed rows, uint32 [NUM_CODES, NUM_WORDS]. A move that nobody may bring is zeros."""
+    """The packed rows, uint32 [NUM_CODES, NUM_WORDS]."""
     rows = np.zeros((NUM_CODES, NUM_WORDS), np.uint32)
     for move in data()["moves"]:
-        if unsupported(move) is None:
-            rows[move["num"]] = _packed(_row(move))
+        rows[move["num"]] = _packed(_row(move))
     # Showdown's words: base power 102, typeless, special, 81/256 accurate in hundredths.
-    no_move = {"power": 102, "accuracy": 80, "category": SPECIAL}
-    rows[NO_MOVE] = _packed(no_move)
+    rows[NO_MOVE] = _packed({"power": 102, "accuracy": 80, "category": SPECIAL})
+    rows[CANNOT_MOVE] = _packed({})
     return rows
+
+
+@functools.cache
+def called() -> tuple[int, ...]:
+    """The codes that Metronome chooses among, in its order."""
+    return tuple(sorted(move["num"] for move in data()["moves"] if "metronome" in move))
+
+
+@functools.cache
+def with_flag(name: str) -> tuple[int, ...]:
+    """The codes of the moves whose row has this flag."""
+    return tuple(move["num"] for move in data()["moves"] if _row(move)[name])
+
+
+def any_of(code: Array, codes: Sequence[int]) -> Array:
+    """bool []"""
+    found = jnp.zeros((), bool)
+    for one in codes:
+        found |= code == one
+    return found
 
 
 def _packed(row: Mapping[str, int]) -> list[int]:
@@ -190,10 +232,12 @@ def _packed(row: Mapping[str, int]) -> list[int]:
 
 def _row(move: Mapping[str, Any]) -> dict[str, int]:
     ident, category = move["id"], ["Status", "Physical", "Special"].index(move["category"])
-    accuracy = move["accuracy"]
+    accuracy, volatile = move["accuracy"], move.get("volatileStatus")
+    of_user = move.get("self", {}).get("volatileStatus")
     row = {
-        "type": move["type"],
-        "category": category,
+        "type": move["type"] if move["type"] <= _NUM_TYPES else 0,
+        # What Bide does when it is chosen is no attack.
+        "category": STATUS_MOVE if ident == "bide" else category,
         "power": move["basePower"],
         "accuracy": 0 if accuracy is True else accuracy * 255 // 100,
         "priority": move["priority"],
@@ -210,19 +254,38 @@ def _row(move: Mapping[str, Any]) -> dict[str, int]:
         "ignores_immunity": move["ignoreImmunity"],
         "drains": "drain" in move,
         "self_destructs": "selfdestruct" in move,
-        "recharges": move.get("self") == {"volatileStatus": "mustrecharge"},
+        "recharges": of_user == "mustrecharge",
         "charges": move.get("charge", False),
         "crashes": ident in ("jumpkick", "highjumpkick"),
-        "confuses": move.get("volatileStatus") == "confusion",
+        "confuses": volatile == "confusion",
         "reflects": ident == "reflect",
         "substitutes": ident == "substitute",
         "mimics": ident == "mimic",
         "transforms": ident == "transform",
         "mirrors": ident == "mirrormove",
+        "calls": ident == "metronome",
+        "hides": ident in ("dig", "fly"),
+        "finds": ident in ("swift", "transform"),
+        "thrashes": of_user == "lockedmove",
+        "rages": of_user == "rage",
+        "bides": volatile == "bide",
+        "traps": of_user == "partialtrappinglock",
+        "eats_dreams": ident == "dreameater",
+        "seeds": volatile == "leechseed",
+        "light_screens": volatile == "lightscreen",
+        "mists": volatile == "mist",
+        "focuses": volatile == "focusenergy",
+        "minimizes": volatile == "minimize",
+        "hazes": ident == "haze",
+        "disables": volatile == "disable",
+        "converts": ident == "conversion",
+        "curls": volatile == "defensecurl",
     }
     row["boosted"], row["boost"] = _boost(move.get("boosts"))
     for second in move.get("secondaries", ()):
-        row["second_chance"] = -(-second["chance"] * 256 // 100)
+        confuses = second.get("volatileStatus") == "confusion"
+        row["second_confuses"] = confuses
+        row["second_chance"] = -(-second["chance"] * 256 // 100) - confuses
         row["second_status"] = STATUSES.index(second.get("status", ""))
         row["second_flinch"] = second.get("volatileStatus") == "flinch"
         row["second_boosted"], row["second_boost"] = _boost(second.get("boosts"))
@@ -234,8 +297,12 @@ def _scalar(value: Any) -> int:
 
 
 def _fixed_damage(move: Mapping[str, Any]) -> int:
-    named = {"superfang": HALF_HP_DAMAGE, "counter": COUNTER_DAMAGE}
-    return LEVEL_DAMAGE if move.get("damage") == "level" else named.get(move["id"], 0)
+    named = {"superfang": HALF_HP_DAMAGE, "counter": COUNTER_DAMAGE, "psywave": PSYWAVE}
+    if move.get("ohko"):
+        return KNOCKS_OUT
+    return {"level": LEVEL_DAMAGE, 20: TWENTY, 40: FORTY}.get(
+        move.get("damage"), named.get(move["id"], 0)
+    )
 
 
 def _recoil(move: Mapping[str, Any]) -> int:
@@ -254,6 +321,9 @@ def _counterable_types() -> set[int]:
     return {entry["num"] for entry in data()["types"] if entry["name"] in ("Normal", "Fighting")}
 
 
+_NUM_TYPES = 15
+
+
 def _effectiveness_word(move_type: int) -> int:
     word = 0
     for entry in data()["types"]:
@@ -262,53 +332,3 @@ def _effectiveness_word(move_type: int) -> int:
                 code = {1: DOUBLE, -1: HALF, None: NONE, 0: 0}[found]
                 word |= code << (2 * (target - 1))
     return word
-
-
-# -- what the rows cannot say yet
-
-_OWN_MECHANISM = frozenset(
-    [
-        "bide",
-        "bind",
-        "clamp",
-        "conversion",
-        "dig",
-        "disable",
-        "dreameater",
-        "firespin",
-        "fly",
-        "focusenergy",
-        "growth",
-        "haze",
-        "leechseed",
-        "lightscreen",
-        "metronome",
-        "minimize",
-        "mist",
-        "petaldance",
-        "psywave",
-        "rage",
-        "roar",
-        "splash",
-        "swift",
-        "teleport",
-        "thrash",
-        "toxic",
-        "whirlwind",
-        "wrap",
-    ]
-)
-
-
-def unsupported(move: Mapping[str, Any]) -> str | None:
-    """Why nobody may bring a move yet, None where everybody may."""
-    if move["id"] in _OWN_MECHANISM:
-        return "has a mechanism of its own"
-    if move.get("ohko") or isinstance(move.get("damage"), int):
-        return "deals fixed damage or none"
-    if "boosts" in move and tuple(move["boosts"]) not in _BOOSTED:
-        return "changes evasion"
-    for second in move.get("secondaries", ()):
-        if second.get("volatileStatus") == "confusion":
-            return "may confuse"
-    return None

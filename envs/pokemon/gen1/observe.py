@@ -74,7 +74,7 @@ from .features import (
     damage,
     move_features,
 )
-from .moves import BURN
+from .moves import BURN, any_of, with_flag
 from .side import SEEN_BITS, at, unpack_condition, unpack_flags
 from .state import NUM_MOVES, NUM_PLAYERS, TEAM_SIZE, Params, State
 from .teams import member
@@ -264,7 +264,7 @@ def _side(state: State, table: Array) -> _Side:
         **{name: flags[name] for name in ("reflect", "recharge", "transformed")},
         "confusion": state.confusion > 0,
         "substitute": state.substitute_hp > 0,
-        "charging": state.charging > 0,
+        "charging": any_of(state.lock, with_flag("charges")),
     }
     return _Side(
         slot=slot,

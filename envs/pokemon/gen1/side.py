@@ -1,5 +1,6 @@
 """One player's side while a turn is played: what the state packs, as int32 and bool scalars."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import jax
@@ -8,11 +9,14 @@ import numpy as np
 from flax import struct
 from jax import Array
 
-from .moves import BURN, NO_MOVE, NUM_WORDS, PARALYSIS
+from .moves import BIDE, BURN, NO_MOVE, NUM_WORDS, PARALYSIS, RAGE, any_of, with_flag
 from .state import NUM_MOVES, TEAM_SIZE, State
 from .teams import Member
 
 SPEED_STAT, ATTACK_STAT = 4, 0
+_LOCK = ("lock", "lock_time", "lock_total", "lock_accuracy", "lock_damage", "lock_target")
+_TRAP = ("trap_time", "trap_by", "trap_shown", "feint_time", "feint_with")
+_TOGGLES = ("seeded", "light_screen", "mist", "focused", "minimized", "hidden")
 _PLACES = np.arange(NUM_MOVES, dtype=np.int32)
 
 
@@ -52,7 +56,31 @@ class Side(struct.PyTreeNode, kw_only=True):
     last_used: Array
     substitute_hp: Array
     confusion: Array
-    charging: Array
+    seeded: Array  # bool
+    light_screen: Array  # bool
+    mist: Array  # bool
+    focused: Array  # bool
+    minimized: Array  # bool
+    curled: Array  # bool: by Defense Curl, of which nothing follows
+    hidden: Array  # bool: by Dig or Fly
+    toxic: Array  # 0, or its counter and one
+    disabled: Array  # the move
+    disabled_place: Array
+    disable_time: Array
+
+    # what it is held to: the move, turns left, turns in all, accuracy, damage, whom it traps
+    lock: Array
+    lock_time: Array
+    lock_total: Array
+    lock_accuracy: Array
+    lock_damage: Array
+    lock_target: Array  # slot
+    # who traps it, and what it takes for that when it is over
+    trap_time: Array
+    trap_by: Array  # slot
+    trap_shown: Array  # bool: its player knows
+    feint_time: Array
+    feint_with: Array  # slot
 
     # of the side
     last_move: Array
@@ -78,6 +106,35 @@ class Side(struct.PyTreeNode, kw_only=True):
     @property
     def fainted(self) -> Array:
         return self.hp == 0
+
+    @property
+    def charging(self) -> Array:
+        """Whether it strikes next turn, bool []."""
+        return any_of(self.lock, with_flag("charges"))
+
+    @property
+    def thrashing(self) -> Array:
+        return any_of(self.lock, with_flag("thrashes"))
+
+    @property
+    def trapping(self) -> Array:
+        return any_of(self.lock, with_flag("traps"))
+
+    @property
+    def raging(self) -> Array:
+        return self.lock == RAGE
+
+    @property
+    def biding(self) -> Array:
+        return self.lock == BIDE
+
+    @property
+    def trapped(self) -> Array:
+        return self.trap_time > 0
+
+    def release(self, condition: Array) -> Self:
+        """What it was held to is over."""
+        return self.where(condition, **dict.fromkeys(_LOCK, 0))
 
     @property
     def action_speed(self) -> Array:
@@ -150,7 +207,8 @@ def clear(side: Side, condition: Array) -> Side:
         last_used=0,
         substitute_hp=0,
         confusion=0,
-        charging=0,
+        **dict.fromkeys(_LOCK + _TRAP + _TOGGLES, 0),
+        **dict.fromkeys(("toxic", "disabled", "disabled_place", "disable_time", "curled"), 0),
     )
     return drop_stats(side, condition)
 
@@ -205,8 +263,13 @@ _CAME_IN = np.int32(1 << NUM_MOVES)
 
 _STATUS, _SLEEP_SHIFT, _SLEEP_BITS = np.int32(7), 3, np.int32(7)
 _BY_FOE, _SUB_FAINTED = np.int32(64), np.int32(128)
-_TRANSFORMED, _FLINCH, _RECHARGE, _REFLECT = (np.int32(1 << i) for i in range(4))
-_VIRTUAL_SHIFT = np.int32(4)
+_VIRTUAL_SHIFT, _TOGGLES_SHIFT, _PLACE_SHIFT = 4, 8, 14
+_BITS = ("transformed", "flinch", "recharge", "reflect")
+# Fields of `State.trap`, and of `State.lock_time`, with their bits.
+_TRAP_BITS = {"trap_time": 2, "trap_by": 3, "feint_time": 2, "feint_with": 3, "lock_target": 3}
+_SHOWN = ("trap_shown", "curled")
+_SHOWN_SHIFT = sum(_TRAP_BITS.values())
+_TIME_BITS = {"lock_time": 4, "lock_total": 4}
 
 
 def reveal(side: Side, condition: Array) -> Side:
@@ -234,28 +297,56 @@ def unpack_condition(byte: Array) -> dict[str, Array]:
 
 
 def pack_flags(side: Side) -> Array:
-    bits = (side.transformed, side.flinch, side.recharge, side.reflect)
+    bits = [*(getattr(side, name) for name in _BITS), *side.virtual]
+    bits += [getattr(side, name) for name in _TOGGLES]
     low = sum(jnp.where(bit, np.int32(1 << i), 0) for i, bit in enumerate(bits))
-    virtual = jnp.where(side.virtual, np.int32(1) << (_PLACES + _VIRTUAL_SHIFT), 0)
-    return low + virtual.sum(dtype=jnp.int32)
+    return low + (side.disabled_place << np.int32(_PLACE_SHIFT))
 
 
-def unpack_flags(byte: Array) -> dict[str, Array]:
+def unpack_flags(bits: Array) -> dict[str, Array]:
+    def bit(place: int) -> Array:
+        return (bits & np.int32(1 << place)) != 0
+
     return {
-        "transformed": (byte & _TRANSFORMED) != 0,
-        "flinch": (byte & _FLINCH) != 0,
-        "recharge": (byte & _RECHARGE) != 0,
-        "reflect": (byte & _REFLECT) != 0,
-        "virtual": ((byte >> (_PLACES + _VIRTUAL_SHIFT)) & 1) != 0,
+        **{name: bit(i) for i, name in enumerate(_BITS)},
+        **{name: bit(_TOGGLES_SHIFT + i) for i, name in enumerate(_TOGGLES)},
+        "virtual": ((bits >> (_PLACES + np.int32(_VIRTUAL_SHIFT))) & 1) != 0,
+        "disabled_place": bits >> np.int32(_PLACE_SHIFT),
     }
+
+
+def pack_trap(side: Side) -> Array:
+    bits = [jnp.where(getattr(side, name), np.int32(1 << i), 0) for i, name in enumerate(_SHOWN)]
+    return _pack(side, _TRAP_BITS) + (sum(bits) << np.int32(_SHOWN_SHIFT))
+
+
+def unpack_trap(bits: Array) -> dict[str, Array]:
+    high = bits >> np.int32(_SHOWN_SHIFT)
+    shown = {name: (high & np.int32(1 << i)) != 0 for i, name in enumerate(_SHOWN)}
+    return {**_unpack(bits, _TRAP_BITS), **shown}
+
+
+def _pack(side: Side, fields: Mapping[str, int]) -> Array:
+    word, shift = jnp.zeros((), jnp.int32), 0
+    for name, bits in fields.items():
+        word, shift = word + (getattr(side, name) << np.int32(shift)), shift + bits
+    return word
+
+
+def _unpack(word: Array, fields: Mapping[str, int]) -> dict[str, Array]:
+    values, shift = {}, 0
+    for name, bits in fields.items():
+        values[name] = (word >> np.int32(shift)) & np.int32(2**bits - 1)
+        shift += bits
+    return values
 
 
 # -- between the state and the sides
 
 _SMALL = (
-    *("species", "types", "moves", "pp", "last_used", "substitute_hp", "confusion", "charging"),
+    *("species", "types", "moves", "pp", "last_used", "substitute_hp", "confusion"),
     *("last_move", "last_enemy_move", "last_selected", "last_selected_slot"),
-    "last_enemy_selected",
+    *("last_enemy_selected", "lock", "lock_accuracy", "toxic", "disabled", "disable_time"),
 )
 """Fields of State that are bytes, and of one name with a side's."""
 
@@ -268,7 +359,7 @@ def load(state: State, player: int, own: Member, rows: Any) -> Side:
 
     order, hp, conditions = of("order"), of("hp"), of("condition")
     slot = order[0]
-    names = [*_SMALL, "stored_stats", "modified_stats", "boosts", "speed"]
+    names = [*_SMALL, "stored_stats", "modified_stats", "boosts", "speed", "lock_damage"]
     return Side(
         order=order,
         team_hp=hp,
@@ -281,6 +372,8 @@ def load(state: State, player: int, own: Member, rows: Any) -> Side:
         base_pp=at(of("base_pp"), slot),
         **unpack_condition(at(conditions, slot)),
         **unpack_flags(of("flags")),
+        **unpack_trap(of("trap")),
+        **_unpack(of("lock_time"), _TIME_BITS),
         **{name: of(name) for name in names},
         **rows,
     )
@@ -292,8 +385,10 @@ def place(team: Member) -> Side:
     own = Member(*(values[0] for values in team))
     zero, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
     numbers = ["status", "sleep_time", "speed", "last_used", "substitute_hp", "confusion"]
-    numbers += ["charging", "last_move", "last_enemy_move", "last_selected_slot"]
-    flags = ("sleep_by_foe", "sub_fainted", "transformed", "flinch", "recharge", "reflect")
+    numbers += ["last_move", "last_enemy_move", "last_selected_slot", "toxic", "disabled"]
+    numbers += ["disabled_place", "disable_time", *_LOCK, *_TRAP]
+    numbers.remove("trap_shown")
+    flags = ("sleep_by_foe", "sub_fainted", *_SHOWN, *_BITS, *_TOGGLES)
     row = jnp.zeros(NUM_WORDS, jnp.uint32)
     side = Side(
         order=jnp.arange(TEAM_SIZE, dtype=jnp.int32),
@@ -335,7 +430,10 @@ def store(sides: tuple[Side, Side]) -> dict[str, Array]:
     write("hp", jnp.int16, team_hp)
     write("condition", jnp.uint8, lambda s: put(s.team_condition, s.slot, pack_condition(s)))
     write("base_pp", jnp.uint8, lambda s: put(s.team_pp, s.slot, s.base_pp))
-    write("flags", jnp.uint8, pack_flags)
+    write("flags", jnp.uint16, pack_flags)
+    write("trap", jnp.uint16, pack_trap)
+    write("lock_time", jnp.uint8, lambda s: _pack(s, _TIME_BITS))
+    write("lock_damage", jnp.int32, lambda s: s.lock_damage)
     write("seen", jnp.uint32, lambda s: s.seen | (_CAME_IN << (s.slot * SEEN_BITS)))
     write("boosts", jnp.int8, lambda s: s.boosts)
     for name in ("stored_stats", "modified_stats", "speed"):

@@ -38,7 +38,7 @@ class Draws(struct.PyTreeNode, kw_only=True):
 
 
 class State(struct.PyTreeNode, kw_only=True):
-    """Everything that the rest of the battle depends on, and what the players were shown of it. 229
+    """Everything that the rest of the battle depends on, and what the players were shown of it. 253
     bytes.
 
     Of benched Pokemon only what outlasts a switch is kept; their other numbers follow from the
@@ -72,11 +72,18 @@ class State(struct.PyTreeNode, kw_only=True):
     speed: Array  # int16 [P]  as cached: ties are judged by it
     moves: Array  # uint8 [P, M]
     pp: Array  # uint8 [P, M]
-    flags: Array  # uint8 [P]  see side.py
+    flags: Array  # uint16 [P]  see side.py
     last_used: Array  # uint8 [P]  its own last move, 0 none
     substitute_hp: Array  # uint8 [P]  0: no substitute
     confusion: Array  # uint8 [P]  turns left, 0 none
-    charging: Array  # uint8 [P]  the move that strikes next turn, 0 none
+    lock: Array  # uint8 [P]  the move that it is held to, 0 none: charged, Thrash, Rage, Bide, Wrap
+    lock_time: Array  # uint8 [P]  turns left; of a trapping move also of how many, in the high half
+    lock_accuracy: Array  # uint8 [P]  of Thrash and Rage, which forget none of its changes
+    lock_damage: Array  # int32 [P]  what Bide has stored; what a trapping move deals each turn
+    trap: Array  # uint16 [P]  who traps it, whom it traps, and until when: see side.py
+    toxic: Array  # uint8 [P]  0 never poisoned badly, else one more than its counter
+    disabled: Array  # uint8 [P]  a move, 0 none
+    disable_time: Array  # uint8 [P]
 
     # What the other player has seen: five bits a slot, four moves of the set and whether it came
     # in. Nothing that happens depends on it; without a history, nothing was seen.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .moves import data, unsupported
+from .moves import data
 from .state import NUM_MOVES, TEAM_SIZE
 
 _COLUMNS = (
@@ -70,8 +70,8 @@ def rows(
 
     species, level: int [N, S] with S up to 6, a species of 0 is none; moves: int [N, S, 4], 0 none;
     evs, ivs: int [N, S, 6] of hp, atk, def, spa, spd, spe, maximal (255 and 30) where they are not
-    given. Raises ValueError for a team without Pokemon, a number that is none of the generation's,
-    and a move that this environment does not have.
+    given. Raises ValueError for a team without Pokemon and a number that is none of the
+    generation's. Whether a format allows a team is not looked at.
     """
     species, level, moves = (np.asarray(x, np.int64) for x in (species, level, moves))
     _check(species, level, moves)
@@ -108,8 +108,6 @@ def _check(species: np.ndarray, level: np.ndarray, moves: np.ndarray) -> None:
     for number in np.unique(moves[species > 0]).tolist():
         if number and number not in names:
             raise ValueError(f"{number} is no move of generation 1; moves are 1 .. {max(names)}")
-        if number and (why := unsupported(names[number])):
-            raise ValueError(f"{names[number]['name']} {why}, which this version cannot do yet")
 
 
 def base_speeds() -> np.ndarray:

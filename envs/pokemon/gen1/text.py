@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from .moves import NO_MOVE, STATUSES, STRUGGLE, data
-from .side import unpack_condition, unpack_flags
+from .side import unpack_condition, unpack_flags, unpack_trap
 from .state import NUM_PLAYERS, ONGOING, TEAM_SIZE, TIE, Params, Request, State
 from .teams import member
 
@@ -119,13 +119,24 @@ def _volatiles(state: State, player: int) -> tuple[str, ...]:
     packed: Any = np.asarray(state.flags[player], np.int32)
     flags = unpack_flags(packed)
     confusion, substitute = int(state.confusion[player]), int(state.substitute_hp[player])
-    charging = int(state.charging[player])
+    lock = int(state.lock[player])
+    held = _names()["moves"].get(lock)
+    disabled = int(state.disabled[player])
+    charges = lock in with_flag("charges")
     words = {
         f"confused for {confusion} turns": confusion > 0,
         f"substitute with {substitute} HP": substitute > 0,
-        f"charging {_names()['moves'].get(charging)}": charging > 0,
+        f"charging {held}": charges,
+        f"held to {held}": lock > 0 and not charges,
         "has to recharge": flags["recharge"],
+        "trapped": bool(unpack_trap(np.asarray(state.trap[player], np.int32))["trap_time"]),
+        f"{_names()['moves'].get(disabled)} disabled": disabled > 0,
+        "out of reach": flags["hidden"],
+        "seeded": flags["seeded"],
         "Reflect": flags["reflect"],
+        "Light Screen": flags["light_screen"],
+        "Mist": flags["mist"],
+        "Focus Energy": flags["focused"],
         "flinched": flags["flinch"],
         "transformed": flags["transformed"],
     }

@@ -11,8 +11,20 @@ import numpy as np
 from jax import Array
 
 from .action import Field, residual_damage, run_move
-from .generator import Dice, draw
-from .moves import FAINTED, FREEZE, SLEEP, STRUGGLE, TRANSFORM, unpack
+from .generator import Dice, discard, draw
+from .moves import (
+    CANNOT_MOVE,
+    FAINTED,
+    FREEZE,
+    METRONOME,
+    POISON,
+    SLEEP,
+    STRUGGLE,
+    TOXIC,
+    TRANSFORM,
+    table,
+    unpack,
+)
 from .side import Side, at, clear, select_side, switch, team_conditions, team_hp, update_speed
 from .state import NUM_MOVES, ONGOING, TEAM_SIZE, TIE, Request
 from .teams import Member
@@ -48,7 +60,7 @@ class Team(NamedTuple):
 
 def locked(side: Side) -> Array:
     """Whether the active Pokemon has no choice, not even to leave."""
-    return side.recharge | (side.charging > 0)
+    return side.recharge | side.charging | side.thrashing | side.raging
 
 
 def helpless(side: Side) -> Array:
@@ -56,22 +68,44 @@ def helpless(side: Side) -> Array:
     return (side.status == SLEEP) | (side.status == FREEZE)
 
 
+def held(side: Side) -> Array:
+    """Whether the active Pokemon goes on with a move unless it leaves."""
+    return side.biding | side.trapping
+
+
+def unsure(side: Side) -> Array:
+    """Whether its player is not told yet that it may have no choice.  upstream: maybeLocked"""
+    maybe = (side.trapped & side.trap_shown) | (side.feint_time > 0)
+    maybe &= ~helpless(side) & ~side.biding
+    return maybe | (side.trapping & (side.lock_total - side.lock_time > 1))
+
+
+def disabled(side: Side) -> Array:
+    """Which places Disable keeps from being chosen, bool [M]."""
+    places = np.arange(NUM_MOVES, dtype=np.int32)
+    return (side.moves != 0) & (side.disabled != 0) & (places == side.disabled_place)
+
+
 def usable(side: Side) -> Array:
-    """Which moves have PP, bool [M]."""
-    return (side.moves != 0) & (side.pp > 0)
+    """Which moves have PP and are not disabled, bool [M]."""
+    return (side.moves != 0) & (side.pp > 0) & ~disabled(side)
 
 
 def select_move(side: Side, action: Array, wanted: Array) -> Side:
     """Keep the books of a chosen move.  upstream: Side.commitChoices"""
-    struggles = ~helpless(side) & ~locked(side) & ~usable(side).any()
-    free = ~helpless(side) & ~locked(side) & ~struggles
+    goes_on = locked(side) | held(side)
+    stuck = ~goes_on & ~helpless(side) & side.trapped
+    chooses = ~goes_on & ~helpless(side) & ~stuck
+    struggles = chooses & ~usable(side).any()
+    free = chooses & ~struggles
     move = at(side.moves, action)
-    side = side.where(wanted & struggles, last_selected=STRUGGLE, last_enemy_selected=STRUGGLE)
+    for code, told in ((STRUGGLE, struggles), (CANNOT_MOVE, stuck)):
+        side = side.where(wanted & told, last_selected=code, last_enemy_selected=code)
     side = side.where(wanted & free, last_selected=move, last_selected_slot=action, last_move=move)
     shown = at(side.moves, side.last_selected_slot)
     # Upstream fails where the place is empty; here nothing is shown.
     shown = jnp.where(shown == 0, side.last_enemy_selected, shown)
-    return side.where(wanted & ~struggles, last_enemy_selected=shown)
+    return side.where(wanted & ~struggles & ~stuck, last_enemy_selected=shown)
 
 
 # -- a decision's consequences
@@ -104,7 +138,7 @@ def play(
         greeted = comes & ~(both & (turn == 0))
         dice = _tie(dice, "tie_queue_insert", user, foe, greeted & both)
         dice = _tie(dice, "tie_each_event", user, foe, greeted)
-        user, foe = _greet(user, foe, comes, ~replaces)
+        user, foe = _greet(user, foe, comes, ~replaces, other.moves & (turn == 0))
 
         moved = going & mine.moves
         field = run_move(Field(user, foe, dice, last_damage), moved)
@@ -155,13 +189,22 @@ def _order(
     return dice, jnp.where(both, second, act[1])
 
 
-def _greet(user: Side, foe: Side, comes: Array, suffers: Array) -> tuple[Side, Side]:
+def _greet(
+    user: Side, foe: Side, comes: Array, suffers: Array, foe_waits: Array
+) -> tuple[Side, Side]:
     """What a Pokemon meets that comes in: poison and burn, unless it is for one that fainted.
 
     upstream: runSwitch of the gen4 mod, which generation 1 inherits
     """
     user = user.where(comes, last_used=0, last_selected_slot=0)
-    return residual_damage(user, comes & suffers), foe.where(comes, last_used=0)
+    user = user.where(comes & (user.status == TOXIC), status=POISON)
+    foe = foe.where(comes, last_used=0)
+    # Who trapped the one that left with a move that Metronome called, calls again.
+    again = comes & foe.trapping & (at(foe.moves, foe.last_selected_slot) == METRONOME)
+    again &= ~foe.fainted
+    foe = foe.where(again, last_selected=METRONOME, last_enemy_selected=METRONOME)
+    foe = foe.where(again, chosen_row=table()[METRONOME])
+    return residual_damage(user, comes & suffers), update_speed(foe, again & foe_waits)
 
 
 def _tie(dice: Dice, site: str, a: Side, b: Side, wanted: Array) -> Dice:
@@ -185,12 +228,33 @@ def _swap_plans(
 
 
 def _residual(dice: Dice, sides: tuple[Side, ...], over: Array) -> tuple[Dice, tuple[Side, Side]]:
-    """The end of a turn in which nobody fainted: flinching wears off."""
+    """The end of a turn in which nobody fainted: flinching wears off, and traps by a turn."""
     first, second = (update_speed(side, over) for side in sides)
-    both = over & first.flinch & second.flinch
-    dice = _tie(dice, "tie_field_event", first, second, both)
+    counts = [_num_passing(side) for side in (first, second)]
+    tied = first.speed == second.speed
+    together = jnp.maximum(counts[0] + counts[1] - 1, 0)
+    apart = jnp.maximum(counts[0] - 1, 0) + jnp.maximum(counts[1] - 1, 0)
+    ties = jnp.where(tied, together, apart)
+    dice = discard(dice, "tie_field_event", jnp.where(over, ties, 0))
     dice = _tie(dice, "tie_each_event", first, second, over)
-    return dice, (first.where(over, flinch=False), second.where(over, flinch=False))
+    return dice, (_passed(first, over), _passed(second, over))
+
+
+def _num_passing(side: Side) -> Array:
+    """Of what lasts for a number of turns."""
+    there = (side.flinch, side.trapped, side.feint_time > 0, side.trapping)
+    return sum((one.astype(jnp.int32) for one in there), jnp.zeros((), jnp.int32))
+
+
+def _passed(side: Side, over: Array) -> Side:
+    traps = over & side.trapping
+    side = side.where(over, flinch=False)
+    side = side.where(over & side.trapped, trap_time=side.trap_time - 1)
+    side = side.where(over & (side.feint_time > 0), feint_time=side.feint_time - 1)
+    side = side.where(traps, lock_time=side.lock_time - 1)
+    side = side.where(over & ~side.trapped, trap_by=0, trap_shown=False)
+    side = side.where(over & (side.feint_time == 0), feint_with=0)
+    return side.release(traps & (side.lock_time == 0))
 
 
 # -- fainting, turns, ends
@@ -214,6 +278,13 @@ def end_turn(battle: Battle, wanted: Array, teams: tuple[Team, Team]) -> Battle:
     """The next turn, where one comes, or whom a player has to replace.  upstream: endTurn"""
     ended = battle.winner != ONGOING
     next_turn = wanted & ~ended
+    sides = _loosen(battle.sides, next_turn)
+    ties = jnp.zeros((), jnp.int32)
+    for side in sides:  # what forbids choices has no order among itself
+        for tied in (side.trapped & (side.feint_time > 0), held(side) & (side.disabled != 0)):
+            ties += (next_turn & tied).astype(jnp.int32)
+    dice = discard(battle.dice, "tie_run_event", ties)
+    battle = battle._replace(sides=sides, dice=dice)
     turn = battle.turn + jnp.where(next_turn, 1, 0)
     tie = next_turn & (_stuck(battle.sides, teams) | (turn > _TURN_LIMIT))
     winner = jnp.where(tie, TIE, battle.winner)
@@ -222,6 +293,21 @@ def end_turn(battle: Battle, wanted: Array, teams: tuple[Team, Team]) -> Battle:
     request = jnp.where(next_turn, Request.CHOOSE, request)
     request = jnp.where(winner != ONGOING, Request.WAIT, request)
     return battle._replace(turn=turn, winner=winner, request=request)
+
+
+def _loosen(sides: tuple[Side, Side], wanted: Array) -> tuple[Side, Side]:
+    """A trap needs both: who holds, and who is held."""
+    both = list(sides)
+    for me, other in ((0, 1), (1, 0)):
+        side, foe = both[me], both[other]
+        there = ~foe.fainted
+        holds = there & foe.trapped & (side.lock_target == foe.slot)
+        side = side.release(wanted & side.trapping & ~holds)
+        holds = there & foe.trapping & (side.trap_by == foe.slot)
+        side = side.where(wanted & ~holds, trap_time=0, trap_by=0, trap_shown=False)
+        holds = there & (foe.feint_time > 0) & (side.feint_with == foe.slot)
+        both[me] = side.where(wanted & ~holds, feint_time=0, feint_with=0)
+    return both[0], both[1]
 
 
 _TURN_LIMIT = 1000
@@ -260,7 +346,9 @@ _GHOST = np.int32(8)
 def legal(side: Side, request: Array) -> Array:
     """bool [A]: four moves by their place in the request, then switches by slot."""
     chooses = request == Request.CHOOSE
-    single = locked(side) | helpless(side) | ~usable(side).any()
+    certain = ~unsure(side)
+    single = locked(side) | helpless(side) | (certain & (held(side) | side.trapped))
+    single |= ~usable(side).any()
     only_first = np.arange(NUM_MOVES, dtype=np.int32) == 0
     moves = jnp.where(single, only_first, usable(side)) & chooses
     slots = np.arange(TEAM_SIZE, dtype=np.int32)
