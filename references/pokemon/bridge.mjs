@@ -7,6 +7,7 @@ import { takeCoverage } from "node:v8";
 import { choose, makeBattle, NUM_ACTIONS, requestOf, TEAM_SIZE } from "./battles.mjs";
 import { TeamGenerator, toRow, toSet, winnerOf, writeLegal } from "./battles.mjs";
 import { Refusal, SITES } from "./dice.mjs";
+import { LegalTeams } from "./legal.mjs";
 import { Dex, Teams, version } from "./showdown.mjs";
 import { FIELDS, read, WIDTH, write } from "./snapshot.mjs";
 import { tables } from "./tables.mjs";
@@ -91,6 +92,10 @@ const verbs = {
   },
   log: ({ index, final }) => ({ lines: ((final && ended[index]) || battles[index]).log }),
   generate: ({ teamSeeds }) => ({ teams: teamSeeds.flatMap((seeds) => rows(generate(seeds))) }),
+  legal: ({ teamSeeds }) => {
+    const legal = new LegalTeams(format);
+    return { teams: rows(teamSeeds.map((seed) => legal.make(seed))) };
+  },
   unpack: ({ packed }) => ({ teams: rows(packed.map((text) => Teams.unpack(text))) }),
   tables,
   coverage: () => (takeCoverage(), {}),

@@ -12,6 +12,7 @@ from .bridge import Bridge
 TEAM_SIZE, NUM_MOVES, NUM_STATS = 6, 4, 6
 FORMAT = "gen1randombattle"
 MAX_EV, MAX_IV = 255, 30
+NUM_SPECIES, LAST_MOVE = 151, 164
 _WIDTHS = (1, 1, NUM_MOVES, NUM_STATS, NUM_STATS)  # of a Pokemon's integers on the wire
 
 
@@ -60,10 +61,28 @@ class Teams:
 
         Raises ReferenceUnavailable, and ValueError for a format without random teams.
         """
-        words = np.random.SeedSequence(seed).generate_state(count, np.uint64)
-        seeds = [f"gen5,{word:016x}" for word in words]
+        seeds = _team_seeds(count, seed)
         pairs = [seeds[i : i + 2] for i in range(0, count, 2)]
         return cls._asked(format, "generate", teamSeeds=pairs)
+
+    @classmethod
+    def legal(cls, count: int, seed: int, format: str = "gen1ou") -> Self:
+        """Random teams that Showdown's validator lets into this format: six species at level 100
+        with four moves each that they can have at once. Species that cannot have four are left out.
+
+        Raises ReferenceUnavailable.
+        """
+        return cls._asked(format, "legal", teamSeeds=_team_seeds(count, seed))
+
+    @classmethod
+    def wild(cls, count: int, seed: int) -> Self:
+        """Random teams of any six species at any level with any four moves but Struggle."""
+        generator = np.random.default_rng(seed)
+        shape = (count, TEAM_SIZE)
+        species = generator.permuted(np.tile(np.arange(NUM_SPECIES), (count, 1)), axis=1) + 1
+        moves = generator.permuted(np.tile(np.arange(LAST_MOVE), (*shape, 1)), axis=2) + 1
+        level = generator.integers(1, 101, shape)
+        return cls.of(species[:, :TEAM_SIZE], level, moves[..., :NUM_MOVES])
 
     @classmethod
     def unpack(cls, packed: Sequence[str]) -> Self:
@@ -94,3 +113,8 @@ class Teams:
         rows = np.concatenate([part.reshape(TEAM_SIZE, -1) for part in parts], axis=1)
         present: list[list[int]] = rows[rows[:, 0] > 0].tolist()
         return present
+
+
+def _team_seeds(count: int, seed: int) -> list[str]:
+    words = np.random.SeedSequence(seed).generate_state(count, np.uint64)
+    return [f"gen5,{word:016x}" for word in words]

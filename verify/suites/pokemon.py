@@ -7,6 +7,7 @@ that it starts with: the same seed, teams and choices give the same battle, draw
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
@@ -22,7 +23,7 @@ from .pokemon_policies import policies
 from .pokemon_scenarios import SCENARIOS
 from .pokemon_teams import SCENARIO_VARIANT, VOLATILE_ORDER, scenario_teams
 
-POOL = Path(__file__).parents[2] / "envs" / "pokemon" / "gen1" / "pool.npz"
+FOLDER = Path(__file__).parents[2] / "envs" / "pokemon" / "gen1"
 
 ROUNDED = Compare("close", ulp=4, atol=1e-6)
 """Only what a player is shown has floats."""
@@ -30,50 +31,99 @@ ROUNDED = Compare("close", ulp=4, atol=1e-6)
 VARIANTS = (
     Variant("gen1randombattle"),
     Variant("gen1randombattle, jnp", {"kernel": "jnp"}),
+    Variant("gen1ou"),
+    Variant("any moves"),
 )
+NUM_WILD, WILD_SEED = 2048, 0
 
 
 def environment(variant: Variant) -> tuple[Any, Any]:
     from ...envs.pokemon.gen1.env import PokemonGen1
-    from ...envs.pokemon.gen1.pool import shipped
     from ...envs.pokemon.gen1.teams import rows
 
-    made = shipped()
-    if variant.name == SCENARIO_VARIANT.name:
-        chosen = scenario_teams()
-        made = rows(chosen.species, chosen.level, chosen.moves, chosen.evs, chosen.ivs)
+    chosen = teams(variant.name)
+    made = rows(chosen.species, chosen.level, chosen.moves, chosen.evs, chosen.ivs)
     env = PokemonGen1(made, **variant.config)
     return env, env.default_params
 
 
-def teams() -> Teams:
-    """The teams that ship."""
-    return Teams.load(POOL)
+@functools.cache
+def teams(variant: str) -> Teams:
+    """Those that ship; where anybody may have any move, others."""
+    if variant == SCENARIO_VARIANT.name:
+        return scenario_teams()
+    if variant == "any moves":
+        return Teams.wild(NUM_WILD, WILD_SEED)
+    return Teams.load(FOLDER / ("gen1ou.npz" if variant == "gen1ou" else "pool.npz"))
 
 
 def reference(variant: Variant, num_envs: int) -> VectorShowdown:
-    """What our side runs as is nothing to it."""
-    chosen = scenario_teams() if variant.name == SCENARIO_VARIANT.name else teams()
-    return VectorShowdown(num_envs, teams=chosen)
+    """What our side runs as is nothing to it. gen1ou has its clauses, and the rules of the other's
+    battles; nobody asks it what a team may bring."""
+    format = "gen1randombattle" if variant.name in _RANDOM else "gen1ou"
+    return VectorShowdown(num_envs, format=format, teams=teams(variant.name))
+
+
+_RANDOM = (*(variant.name for variant in VARIANTS[:2]), SCENARIO_VARIANT.name)
 
 
 # -- fields
 
 VOLATILES = {
     "confusion_time": "confusion",
+    "disable_time": "disable_time",
+    "disable_move": "disabled",
+    "disable_slot_index": "disabled_place",
+    "fakepartiallytrapped_duration": "feint_time",
     "flinch_duration": "flinch",
+    "partiallytrapped_duration": "trap_time",
+    "partiallytrapped_maybe_locked": "trap_shown",
     "substitute_hp": "substitute_hp",
-    "twoturnmove_move": "charging",
 }
 """Upstream's numbers of what a switch ends, and ours."""
-_ABSENT = (
-    *("bide_time", "bide_damage", "disable_time", "disable_move", "disable_slot_index"),
-    *("fakepartiallytrapped_duration", "fakepartiallytrapped_counterpart", "lockedmove_time"),
-    *("lockedmove_move", "lockedmove_accuracy", "partiallytrapped_duration"),
-    *("partiallytrapped_source", "partiallytrapped_maybe_locked"),
-    *("partialtrappinglock_duration", "partialtrappinglock_total_duration"),
-    *("partialtrappinglock_move", "partialtrappinglock_damage", "partialtrappinglock_locked"),
-    *("rage_move", "rage_accuracy", "residualdmg_counter"),
+LOCKS = {
+    "bide": {"time": "lock_time", "damage": "lock_damage"},
+    "lockedmove": {"move": "lock", "time": "lock_time", "accuracy": "lock_accuracy"},
+    "partialtrappinglock": {
+        "move": "lock",
+        "duration": "lock_time",
+        "total_duration": "lock_total",
+        "damage": "lock_damage",
+    },
+    "rage": {"move": "lock", "accuracy": "lock_accuracy"},
+    "twoturnmove": {"move": "lock"},
+}
+"""Of what holds a Pokemon to a move, of which there is one at a time."""
+_KINDS = {
+    "bide": "biding",
+    "lockedmove": "thrashing",
+    "partialtrappinglock": "trapping",
+    "rage": "raging",
+    "twoturnmove": "charging",
+}
+SLOTS = {
+    "fakepartiallytrapped_counterpart": ("feint_with", "feint_time"),
+    "partiallytrapped_source": ("trap_by", "trap_time"),
+    "partialtrappinglock_locked": ("lock_target", "trapping"),
+}
+"""Of the other side, and what they are there with."""
+TOGGLES = {
+    "defensecurl": "curled",
+    "flinch": "flinch",
+    "focusenergy": "focused",
+    "invulnerability": "hidden",
+    "leechseed": "seeded",
+    "lightscreen": "light_screen",
+    "minimize": "minimized",
+    "mist": "mist",
+    "mustrecharge": "recharge",
+    "reflect": "reflect",
+}
+_NUMBERS = (
+    *VOLATILES,
+    *(f"{name}_{number}" for name, numbers in LOCKS.items() for number in numbers),
+    *SLOTS,
+    "residualdmg_counter",
 )
 _OF_SIDE = {
     "last_move": "last_move",
@@ -94,9 +144,9 @@ def shown(state: Any, params: Any, before: Mapping[str, Array]) -> dict[str, Arr
     Pokemon that had fainted: nothing reads their statistics."""
     from ...envs.pokemon.gen1 import side as sides
     from ...envs.pokemon.gen1.battle import view
-    from ...envs.pokemon.gen1.turn import locked
+    from ...envs.pokemon.gen1 import turn
 
-    both = [_of_side(view(state, p, params.teams), state, p, params, sides, locked) for p in (0, 1)]
+    both = [_of_side(view(state, p, params.teams), state, p, params, sides, turn) for p in (0, 1)]
     fields = {name: jnp.stack([side[name] for side in both]) for name in both[0]}
     gone = (before["hp"] == 0) & (fields["hp"] == 0) & (before["team_index"] == state.team)[:, None]
     for name in ("modified_stats", "stored_stats", "speed"):
@@ -106,7 +156,7 @@ def shown(state: Any, params: Any, before: Mapping[str, Array]) -> dict[str, Arr
 
 
 def _of_side(
-    side: Any, state: Any, player: int, params: Any, sides: Any, locked: Any
+    side: Any, state: Any, player: int, params: Any, sides: Any, turn: Any
 ) -> dict[str, Array]:
     import jax
 
@@ -131,26 +181,37 @@ def _of_side(
         weakened = jnp.where(status == 3, jnp.maximum(stats[0] // 2, 1), stats[0])
         return stats.at[4].set(slowed).at[0].set(weakened)
 
-    present_volatiles = {
+    there = {
+        **{theirs: getattr(side, ours) for theirs, ours in (TOGGLES | _KINDS).items()},
         "confusion": side.confusion > 0,
-        "flinch": side.flinch,
-        "mustrecharge": side.recharge,
-        "reflect": side.reflect,
+        "disable": side.disabled > 0,
+        "fakepartiallytrapped": side.feint_time > 0,
+        "partiallytrapped": side.trapped,
+        "residualdmg": side.toxic > 0,
         "substitute": side.substitute_hp > 0,
-        "twoturnmove": side.charging > 0,
     }
-    no = jnp.zeros((), bool)
     chooses = state.request[player] == 1
     zero = jnp.zeros((), jnp.int32)
     left = (hp > 0).sum(dtype=jnp.int32)
+    slots_of_foe = {
+        theirs: jnp.where(getattr(side, with_it) > 0, getattr(side, ours) + 1, zero)
+        for theirs, (ours, with_it) in SLOTS.items()
+    }
+    locks = {
+        f"{name}_{number}": jnp.where(there[name], getattr(side, ours), zero)
+        for name, numbers in LOCKS.items()
+        for number, ours in numbers.items()
+    }
     return {
         **{theirs: getattr(side, ours) for theirs, ours in _OF_SIDE.items()},
         **{theirs: getattr(side, ours).astype(jnp.int32) for theirs, ours in VOLATILES.items()},
-        **dict.fromkeys(_ABSENT, zero),
-        "volatiles": jnp.stack([present_volatiles.get(name, no) for name in VOLATILE_ORDER]),
-        "disabled": jnp.zeros(4, bool),
-        "trapped": chooses & locked(side),
-        "maybe_locked": no,
+        **slots_of_foe,
+        **locks,
+        "residualdmg_counter": jnp.maximum(side.toxic - 1, 0),
+        "volatiles": jnp.stack([there[name] for name in VOLATILE_ORDER]),
+        "disabled": chooses & turn.disabled(side),
+        "trapped": chooses & turn.locked(side),
+        "maybe_locked": chooses & turn.unsure(side) & ~turn.locked(side),
         "order": jnp.where(slots < present.sum(dtype=jnp.int32), side.order, -1),
         "pokemon_left": left,
         "total_fainted": present.sum(dtype=jnp.int32) - left,
@@ -192,8 +253,7 @@ def _fields() -> Mapping[str, Field]:
 
     names = (
         *_OF_SIDE,
-        *VOLATILES,
-        *_ABSENT,
+        *_NUMBERS,
         *(
             "volatiles",
             "disabled",
@@ -212,7 +272,7 @@ def _fields() -> Mapping[str, Field]:
         **{name: derived(name) for name in names},
         **{name: of_state(name) for name in ("turn", "last_damage", "winner", "request", "seed")},
         "team_index": Field(lambda t: t.state.team, module="battle.begin"),
-        "volatile_order": Field(None, ignored("decides ties that no move here can bring about")),
+        "volatile_order": Field(None, ignored("orders handlers, which makes no difference here")),
         "mid_turn": Field(lambda t: (t.state.request == 2).any(), module="turn.end_turn"),
         "fainted_this_turn": derived("fainted_this_turn"),
         "move_this_turn": Field(None, ignored("nothing reads it between decisions")),
@@ -235,54 +295,80 @@ def state(before: Mapping[str, Array], params: Any) -> Any:
     slot = before["order"][:, 0]
     players = np.arange(2)
 
-    def active(name: str, dtype: Any) -> Array:
-        return before[name][players, slot].astype(dtype)
+    def active(name: str) -> Array:
+        return before[name][players, slot]
 
-    asleep = before["status"] == 1
-    condition = (
-        before["status"].astype(jnp.int32)
-        + (before["sleep_time"].astype(jnp.int32) << 3)
-        + jnp.where(asleep & (before["sleep_source"] == 2), 64, 0)
-        + jnp.where(before["sub_fainted"], 128, 0)
-    )
-    volatiles = before["volatiles"]
-    names = ("flinch", "mustrecharge", "reflect")
-    there = [volatiles[:, VOLATILE_ORDER.index(name)] for name in names]
-    bits = (active("transformed", bool), *there)
-    flags = sum(jnp.where(bit, 1 << i, 0) for i, bit in enumerate(bits))
-    virtual = active("virtual", bool)
-    flags = flags + jnp.where(virtual, 1 << (4 + np.arange(4)), 0).sum(1)
     order = before["order"].astype(jnp.int32)
-    order = jnp.where(order < 0, np.arange(6, dtype=np.int32), order)
-    u8, i16 = jnp.uint8, jnp.int16
-    return State(
-        seed=before["seed"],
-        team=before["team_index"].astype(jnp.int32),
-        turn=before["turn"].astype(i16),
-        last_damage=before["last_damage"].astype(jnp.int32),
-        winner=before["winner"].astype(jnp.int8),
-        request=before["request"].astype(u8),
-        order=order.astype(u8),
-        hp=before["hp"].astype(i16),
-        condition=condition.astype(u8),
-        base_pp=before["base_pp"].astype(u8),
-        **{ours: before[theirs].astype(u8) for theirs, ours in _OF_SIDE.items()},
-        species=active("species", u8),
-        types=active("types", u8),
-        stored_stats=active("stored_stats", i16),
-        modified_stats=active("modified_stats", i16),
-        boosts=active("boosts", jnp.int8),
-        speed=active("speed", i16),
-        moves=active("moves", u8),
-        pp=active("pp", u8),
-        flags=flags.astype(u8),
-        last_used=active("pokemon_last_move", u8),
-        substitute_hp=before["substitute_hp"].astype(u8),
-        confusion=before["confusion_time"].astype(u8),
-        charging=before["twoturnmove_move"].astype(u8),
+    both = [_packed(before, player) for player in (0, 1)]
+    values = {
+        **{name: before[name] for name in ("seed", "turn", "last_damage", "winner", "request")},
+        **{name: before[name] for name in ("hp", "base_pp")},
+        **{ours: before[theirs] for theirs, ours in _OF_SIDE.items()},
+        **{name: active(name) for name in _OF_ACTIVE},
+        **{name: jnp.stack([packed[name] for packed in both]) for name in both[0]},
+        "team": before["team_index"],
+        "order": jnp.where(order < 0, np.arange(6, dtype=np.int32), order),
+        "last_used": active("pokemon_last_move"),
         # Upstream keeps no history of what was seen; at a start it is who stands there.
-        seen=jnp.uint32(1 << NUM_MOVES) << (slot * SEEN_BITS).astype(jnp.uint32),
-    )
+        "seen": jnp.uint32(1 << NUM_MOVES) << (slot * SEEN_BITS).astype(jnp.uint32),
+    }
+    return State(**{name: jnp.asarray(value, _DTYPES[name]) for name, value in values.items()})
+
+
+_OF_ACTIVE = ("species", "types", "stored_stats", "modified_stats", "boosts", "speed", "moves", "pp")
+_DTYPES = {
+    **dict.fromkeys(("seed", "seen"), jnp.uint32),
+    **dict.fromkeys(("team", "last_damage", "lock_damage"), jnp.int32),
+    **dict.fromkeys(("turn", "hp", "stored_stats", "modified_stats", "speed"), jnp.int16),
+    **dict.fromkeys(("flags", "trap"), jnp.uint16),
+    **dict.fromkeys(("winner", "boosts"), jnp.int8),
+    **dict.fromkeys(("request", "order", "condition", "base_pp", *_OF_SIDE.values()), jnp.uint8),
+    **dict.fromkeys(("species", "types", "moves", "pp", "last_used", "substitute_hp"), jnp.uint8),
+    **dict.fromkeys(("confusion", "lock", "lock_time", "lock_accuracy", "toxic"), jnp.uint8),
+    **dict.fromkeys(("disabled", "disable_time"), jnp.uint8),
+}
+
+
+def _packed(before: Mapping[str, Array], player: int) -> dict[str, Array]:
+    """What our state keeps in bits, and what upstream keeps apart."""
+    from ...envs.pokemon.gen1 import moves
+    from ...envs.pokemon.gen1 import side as sides
+
+    def number(name: str) -> Array:
+        return before[name][player].astype(jnp.int32)
+
+    def there(name: str) -> Array:
+        return before["volatiles"][player, VOLATILE_ORDER.index(name)]
+
+    slot = before["order"][player, 0]
+    values: dict[str, Array] = {
+        **{ours: number(theirs) for theirs, ours in VOLATILES.items()},
+        **{ours: there(theirs) for theirs, ours in TOGGLES.items()},
+        **{ours: jnp.maximum(number(theirs) - 1, 0) for theirs, (ours, _) in SLOTS.items()},
+        **dict.fromkeys(("lock_time", "lock_total", "lock_accuracy"), jnp.zeros((), jnp.int32)),
+        "lock": jnp.where(there("bide"), moves.BIDE, 0),
+        "lock_damage": jnp.zeros((), jnp.int32),
+        "toxic": jnp.where(there("residualdmg"), number("residualdmg_counter") + 1, 0),
+        **{name: before[name][player, slot] for name in ("transformed", "virtual")},
+        **{name: number(name) for name in ("status", "sleep_time")},
+        "sleep_by_foe": number("sleep_source") == 2,
+        "sub_fainted": before["sub_fainted"][player],
+    }
+    for name, numbers in LOCKS.items():
+        for theirs, ours in numbers.items():
+            values[ours] = values[ours] + number(f"{name}_{theirs}")
+    side: Any = SimpleNamespace(**values)
+    kept = ("confusion", "substitute_hp", "disabled", "disable_time", "toxic", "lock")
+    return {
+        **{name: values[name] for name in (*kept, "lock_accuracy", "lock_damage")},
+        "condition": sides.pack_condition(side),
+        "flags": sides.pack_flags(side),
+        "trap": sides.pack_trap(side),
+        "lock_time": sides.pack_time(side),
+    }
+
+
+_LAST_TEAM = 2**15 - 1
 
 
 def draws(log: DrawLog) -> tuple[Any, Any]:
@@ -296,7 +382,7 @@ def draws(log: DrawLog) -> tuple[Any, Any]:
     values = np.take_along_axis(padded, places, 1)
     start = Draws(
         seed=jnp.asarray(values[:, :2].astype(np.uint32)),
-        team=jnp.asarray(np.minimum(values[:, 2:], len(teams()) - 1).astype(np.int32)),
+        team=jnp.asarray(np.minimum(values[:, 2:], _LAST_TEAM).astype(np.int32)),
     )
     return start, start
 

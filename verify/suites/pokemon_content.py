@@ -14,7 +14,6 @@ from .pokemon_teams import VOLATILE_ORDER
 FOLDER = Path(__file__).parents[2] / "envs" / "pokemon" / "gen1"
 STATUSES = ("asleep", "poisoned", "burned", "frozen", "paralysed")
 """By their codes from 1 on."""
-VOLATILES = ("confusion", "flinch", "mustrecharge", "reflect", "substitute", "twoturnmove")
 STRUGGLE = 165
 _PP_VALUES = 64
 Counts = dict[str, int]
@@ -44,7 +43,7 @@ def content(recording: Recording) -> Mapping[str, Mapping[str, int]]:
         "status": {name: int((status == i + 1).sum()) for i, name in enumerate(STATUSES)},
         "volatile": {
             name: int(before["volatiles"][..., VOLATILE_ORDER.index(name)].sum())
-            for name in VOLATILES
+            for name in VOLATILE_ORDER
         },
         "end": {name: int(happened.sum()) for name, happened in ends.items()},
         "draw": _named(sites, dict(enumerate(VectorShowdown.draw_sites)), np.zeros(0, int)),

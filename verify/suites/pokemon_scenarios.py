@@ -6,6 +6,8 @@ same number shows what happens otherwise.
 """
 
 from .pokemon_damage import DAMAGE
+from .pokemon_lasting import LASTING
+from .pokemon_locks import LOCKS
 from .pokemon_statuses import STATUSES
 from .pokemon_teams import (
     BURN,
@@ -159,4 +161,4 @@ OTHERS = (
     ),
 )
 
-SCENARIOS = (*STATUSES, *DAMAGE, *OTHERS)
+SCENARIOS = (*STATUSES, *DAMAGE, *OTHERS, *LOCKS, *LASTING)

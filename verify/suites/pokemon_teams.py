@@ -58,6 +58,8 @@ VOLATILE_ORDER = (
 TACKLE, RECOVER, SKY_ATTACK, NO_MOVE = 33, 105, 143, 166
 IDLE = {3: RECOVER}
 """A move for the last place that fails at full health."""
+STILL = {0: 150}
+"""Splash, in the place that is also legal where there is no choice."""
 REPLACE = 4
 """Plus a slot: the action that switches."""
 
@@ -65,6 +67,7 @@ _NUMBERS = {
     "substitute": "substitute_hp",
     "confusion": "confusion_time",
     "twoturnmove": "twoturnmove_move",
+    "residualdmg": "residualdmg_counter",
 }
 _BY_FOE, _ASLEEP_FOR = 2, 3
 _OF_POKEMON = frozenset(
@@ -104,7 +107,7 @@ class Stand:
     transformed: bool = False
     bench: Mapping[int, int] = dataclasses.field(default_factory=dict)
     alone: bool = False
-    side: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    side: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def on(slot: int, **changes: Any) -> Stand:
@@ -114,7 +117,10 @@ def on(slot: int, **changes: Any) -> Stand:
 def placed(seed: int, first: Stand, second: Stand, **battle: int) -> dict[str, Any]:
     """What `Scenario.place` overwrites: the generator begins with words 0 and `seed`."""
     sides = [_side(stand) for stand in (first, second)]
-    both = {name: np.stack([side[name] for side in sides]) for name in sides[0]}
+    names = sides[0] | sides[1]
+    nothing = {name: np.zeros_like(value) for name, value in names.items()}
+    sides = [nothing | side for side in sides]
+    both = {name: np.stack([side[name] for side in sides]) for name in names}
     return {**both, **battle, "seed": [0, seed], "episode_seed": 0}
 
 

@@ -1,6 +1,7 @@
-"""The teams that come along: those that Showdown's generator made for random battles.
+"""The teams that come along: those that Showdown's generator made for random battles, and random
+ones that its gen1ou allows.
 
-pool.npz is what `python -m simlift.references.pokemon.pool` wrote.
+pool.npz and gen1ou.npz are what `python -m simlift.references.pokemon.pool` wrote.
 """
 
 import functools
@@ -15,13 +16,24 @@ from .state import TEAM_SIZE
 from .teams import WIDTH, base_speeds, member, rows
 
 PATH = Path(__file__).with_name("pool.npz")
+OU_PATH = PATH.with_name("gen1ou.npz")
 COLUMNS = ("species", "level", "moves", "evs", "ivs")
 
 
 @functools.cache
 def shipped() -> np.ndarray:
     """int16 [16384, 6, WIDTH], read-only; teams 2k and 2k + 1 were made for one battle."""
-    table = load(PATH)
+    return _kept(PATH)
+
+
+@functools.cache
+def gen1ou() -> np.ndarray:
+    """int16 [2048, 6, WIDTH], read-only: random species and moves, as far as the format goes."""
+    return _kept(OU_PATH)
+
+
+def _kept(path: Path) -> np.ndarray:
+    table = load(path)
     table.flags.writeable = False
     return table
 

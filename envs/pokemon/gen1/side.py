@@ -326,6 +326,10 @@ def unpack_trap(bits: Array) -> dict[str, Array]:
     return {**_unpack(bits, _TRAP_BITS), **shown}
 
 
+def pack_time(side: Side) -> Array:
+    return _pack(side, _TIME_BITS)
+
+
 def _pack(side: Side, fields: Mapping[str, int]) -> Array:
     word, shift = jnp.zeros((), jnp.int32), 0
     for name, bits in fields.items():
@@ -432,7 +436,7 @@ def store(sides: tuple[Side, Side]) -> dict[str, Array]:
     write("base_pp", jnp.uint8, lambda s: put(s.team_pp, s.slot, s.base_pp))
     write("flags", jnp.uint16, pack_flags)
     write("trap", jnp.uint16, pack_trap)
-    write("lock_time", jnp.uint8, lambda s: _pack(s, _TIME_BITS))
+    write("lock_time", jnp.uint8, pack_time)
     write("lock_damage", jnp.int32, lambda s: s.lock_damage)
     write("seen", jnp.uint32, lambda s: s.seen | (_CAME_IN << (s.slot * SEEN_BITS)))
     write("boosts", jnp.int8, lambda s: s.boosts)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from simlift.envs.pokemon.gen1 import PokemonGen1, moves, pool, rows
-from simlift.envs.pokemon.gen1 import teams as teams_module
 from simlift.envs.pokemon.gen1.teams import WIDTH, member
 from simlift.references.pokemon import VectorShowdown, tables
 from simlift.references.pokemon import pool as exported
@@ -16,6 +15,9 @@ from simlift.references.pokemon import pool as exported
 NUM_TEAMS = 16_384
 DITTO, TAUROS = 132, 128
 BODY_SLAM, REST, TOXIC = 34, 156, 92
+MEWTWO, MEW = 150, 151
+BANNED = [91, 19, 104, 107, 12, 32, 90]
+"""Of gen1ou: Dig, Fly, Double Team, Minimize, Guillotine, Horn Drill, Fissure."""
 TEAM: dict[str, Any] = {
     "species": [[TAUROS]],
     "level": [[74]],
@@ -62,10 +64,15 @@ def test_teams_of_a_pool_are_not_repeated() -> None:
 
 @pytest.mark.reference
 @pytest.mark.node
-def test_the_pool_is_what_showdown_generates_of_its_seed() -> None:
-    first = exported.pool(num_pairs=2, seed=0)
+@pytest.mark.parametrize(
+    "format, shipped", [("gen1randombattle", pool.shipped), ("gen1ou", pool.gen1ou)]
+)
+def test_pools_are_what_showdown_makes_of_their_seed(
+    format: str, shipped: Callable[[], np.ndarray]
+) -> None:
+    first = exported.pool(num_pairs=2, seed=0, format=format)
     assert all(column.dtype == np.uint8 for column in first.values())
-    np.testing.assert_array_equal(rows(**first), pool.shipped()[:4])
+    np.testing.assert_array_equal(rows(**first), shipped()[:4])
 
 
 @pytest.mark.reference
@@ -144,7 +151,7 @@ def test_teams_of_ones_own_may_be_small_and_are_maximal_unless_told() -> None:
         (lambda t: "ou", r"these are <U2\[\]"),
         (lambda t: np.where(t == TAUROS, 152, t), r"species is not in 0 \.\. 151"),
         (lambda t: np.where(t == 74, 101, t), r"level is not in 0 \.\. 100"),
-        (lambda t: np.where(t == BODY_SLAM, -1, t), r"moves is not in 0 \.\. 166"),
+        (lambda t: np.where(t == BODY_SLAM, -1, t), r"moves is not in 0 \.\. 167"),
         (lambda t: t[:, ::-1], "no Pokemon in its first place"),
     ],
 )
@@ -167,14 +174,17 @@ def test_a_file_that_is_no_pool_is_told(tmp_path: Path) -> None:
         pool.load(tmp_path / "gone.npz")
 
 
+def test_gen1ou_has_legal_teams_of_four_moves_each() -> None:
+    teams = pool.gen1ou()
+    assert (teams.shape, teams.dtype) == ((2048, 6, WIDTH), np.int16)
+    team = fields(teams)
+    assert not np.isin(team.species, [0, MEWTWO, MEW, DITTO]).any() and (team.level == 100).all()
+    assert (np.diff(np.sort(team.moves, axis=-1), axis=-1) > 0).all() and (team.moves > 0).all()
+    brought = np.unique(team.moves)
+    assert len(brought) == 143 and not np.isin(brought, BANNED).any()
+
+
 def test_every_move_of_the_pool_is_there() -> None:
     brought = np.unique(fields(pool.shipped()).moves)
     entries = [move for move in moves.data()["moves"] if move["num"] in brought]
     assert len(entries) == 67
-    assert not any(moves.unsupported(move) for move in entries)
-
-
-def test_a_move_that_is_not_there_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teams_module, "unsupported", lambda move: move["num"] != REST and "waits")
-    with pytest.raises(ValueError, match=r"^Body Slam waits, which this version cannot do yet"):
-        rows(**TEAM)

@@ -49,7 +49,7 @@ def test_what_happened_to_a_pokemon_is_told(start):
         boosts=start.boosts.at[1].set(jnp.asarray([2, 0, -1, -1, 0, 0, 0], jnp.int8)),
         confusion=start.confusion.at[1].set(3),
         substitute_hp=start.substitute_hp.at[1].set(41),
-        charging=start.charging.at[1].set(MOVE["Sky Attack"]),
+        lock=start.lock.at[1].set(MOVE["Sky Attack"]),
         flags=start.flags.at[1].set(TRANSFORMED | RECHARGE),
     )
     first, second = words(state).split("\nplayer 2")
