@@ -194,7 +194,7 @@ def _of_side(
     zero = jnp.zeros((), jnp.int32)
     left = (hp > 0).sum(dtype=jnp.int32)
     slots_of_foe = {
-        theirs: jnp.where(getattr(side, with_it) > 0, getattr(side, ours) + 1, zero)
+        theirs: jnp.where(getattr(side, with_it).astype(bool), getattr(side, ours) + 1, zero)
         for theirs, (ours, with_it) in SLOTS.items()
     }
     locks = {

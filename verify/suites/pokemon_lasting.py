@@ -77,7 +77,7 @@ LASTING = (
         1,
         on(GENGAR, hp=1, moves={0: TOXIC, 1: LEECH_SEED, 2: SPLASH}),
         on(CHARIZARD, moves=STILL),
-        [(0, 0), (1, 0), (2, 0), (2, REPLACE + HITMONLEE), (2, 1)],
+        [(0, 0), (1, 0), (2, 0), (2, REPLACE + HITMONLEE)],
         lambda m: (
             [x.second.residualdmg_counter for x in m[:3]] == [1, 3, 5]
             and m[2].second.lost == (1 + 2 + 3 + 4 + 5) * SIXTEENTH

@@ -22,6 +22,10 @@ WRAP, THRASH, RAGE, BIDE, DIG, FLY, DISABLE = 35, 37, 99, 117, 91, 19, 50
 SWIFT, METRONOME, SPLASH, QUICK_ATTACK = 129, 118, 150, 98
 SLOW = {"status": PARALYSIS, "stats": {SPEED: 70}}
 TACKLES = {0: TACKLE}
+FIFTH_TURN = {"duration": 1, "total_duration": 5, "damage": 10} | {
+    "move": WRAP,
+    "locked": PIDGEOT + 1,
+}
 
 LOCKS = (
     # -- traps
@@ -55,14 +59,25 @@ LOCKS = (
     ),
     scene(
         "after_five_turns_both_can_tell",
-        9,
-        on(CHARIZARD, moves={0: WRAP}),
-        on(PIDGEOT, moves=STILL),
-        [(0, 0)] * 5,
+        1,
+        on(
+            CHARIZARD,
+            moves={0: WRAP},
+            volatiles={"partialtrappinglock": 0},
+            side={f"partialtrappinglock_{name}": number for name, number in FIFTH_TURN.items()}
+            | {"last_selected_move": WRAP},
+        ),
+        on(
+            PIDGEOT,
+            moves=STILL,
+            volatiles={"partiallytrapped": 0},
+            side={"partiallytrapped_duration": 1, "partiallytrapped_source": CHARIZARD + 1},
+        ),
+        [(0, 0)],
         lambda m: (
-            m[0].first.partialtrappinglock_total_duration == 5
-            and not m[4].first.has("partialtrappinglock")
-            and not m[4].first.has("fakepartiallytrapped")
+            m[0].second.lost == FIFTH_TURN["damage"]
+            and not m[0].first.has("partialtrappinglock")
+            and not m[0].first.has("fakepartiallytrapped")
         ),
     ),
     scene(
