@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..envs.files import write_atomically
 from ..envs.registry import make
 from ..train import RunOptions, load_policy
 from ..train import run as training
+from ..train.opponents import tally
 from ..verify.play import play_in_reference, summary
 from ..verify.suite import Variant
 from ..verify.suites import get_suite, list_suites
@@ -22,7 +24,8 @@ from .screen import Environment, Screen
 
 @dataclasses.dataclass(frozen=True)
 class Train:
-    """Train with PPO, then play whole episodes, also in the reference where there is one.
+    """Train with PPO, a game by self-play, then play whole episodes, also in the reference where
+    there is one; of a game against the built-in opponents.
 
     Example: simlift train pong --preset full --seed 0 --out runs/pong
     """
@@ -70,13 +73,27 @@ class Train:
 def show_training(console: Console, result: dict[str, Any]) -> None:
     """Where the run lies, how fast it was, and how well it plays on both sides."""
     console.print(f"{result['steps']:,} steps in {result['seconds']:.1f} s: {result['out']}")
-    console.print(f"score in JAX: {result['score_mean']:+.2f}")
-    if result["reference"]:
-        played = result["reference"]
-        console.print(f"score in {played['name']}: {played['score']['mean']:+.2f}")
+    played = result["reference"]
+    if "against" in result["by_seed"][0]:
+        for name, found in result["by_seed"][0]["against"].items():
+            console.print(f"{name} in JAX: {in_words(found)}")
+        if played:
+            console.print(f"{played['opponent']} in {played['name']}: {in_words(played['games'])}")
+    else:
+        console.print(f"score in JAX: {result['score_mean']:+.2f}")
+        if played:
+            console.print(f"score in {played['name']}: {played['score']['mean']:+.2f}")
     for key in ("curve", "video"):
         if key in result:
             console.print(f"{key}: {result[key]}", soft_wrap=True)
+
+
+def in_words(found: Mapping[str, Any]) -> str:
+    """A tally of games."""
+    return (
+        f"{found['win_rate']:.1%} of {found['games']:,} games won "
+        f"({found['low']:.1%} .. {found['high']:.1%}), {found['ties']} tied"
+    )
 
 
 def read_recipe(result: dict[str, Any]) -> dict[str, Any]:
@@ -95,13 +112,20 @@ def evaluate_in_reference(
     suite = get_suite(name)
     policy = load_policy(result["checkpoint"])
     variant = Variant("trained", recipe["env_kwargs"])
+    if game := "against" in result["by_seed"][0]:
+        if suite.transfer is None:
+            return None
+        variant = suite.transfer.variant
     played = play_in_reference(suite, variant, policy, episodes, seed)
-    return {
+    found = {
         "name": suite.reference_name,
         "version": suite.reference_version,
         "score": summary(played.scores),
         "return": summary(played.returns),
     }
+    if game:
+        found |= {"opponent": variant.config["opponent"], "games": tally(played.returns)}
+    return found
 
 
 def save_episode(result: dict[str, Any], path: Path, seed: int) -> None:

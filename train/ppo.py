@@ -9,7 +9,8 @@ epochs in one `jit`.
 or, without a host between: `runner, metrics = jax.jit(make_train(config, env, params))(key)`.
 Several seeds at once: `jax.vmap(ppo.init)(keys)` and `jax.vmap(ppo.update_chunk, (0, None))`.
 
-`T` steps of a rollout, `B` environments, `A` actions. A rollout is [T, B, ...] throughout.
+`T` steps of a rollout, `B` environments, `A` actions. A rollout is [T, B, ...] throughout. Given a
+game it trains by self-play: `B` are then the players of all games, see rows.py.
 """
 
 import functools
@@ -24,12 +25,13 @@ from flax import struct
 from jax import Array
 
 from ..envs.core import Environment
-from ..envs.spaces import Discrete
+from ..envs.game import Game
 from .config import PPOConfig
 from .distributions import to_environment
 from .networks import ActorCritic
 from .normalize import RunningStats
 from .policy import Policy
+from .rows import Rows
 
 LOSSES = ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction")
 LOG_POINTS = 100  # rows of metrics that `make_train` returns, however long the run
@@ -41,7 +43,7 @@ class RunnerState(struct.PyTreeNode):
     params: Any
     opt_state: Any
     stats: RunningStats
-    env_state: Any  # [B]
+    env_state: Any  # [B]; of a game [B / players]
     observation: Array  # [B, *observation]
     start: Array  # bool [B]  the observation is the first of its episode
     carry: Any  # the network's memory, before `observation`
@@ -91,8 +93,15 @@ class PPO:
     vmapped over seeds.
     """
 
-    def __init__(self, config: PPOConfig, env: Environment, env_params: Any = None) -> None:
-        """Raises ValueError if `env` does not start new episodes by itself."""
+    def __init__(
+        self,
+        config: PPOConfig,
+        env: Environment | Game[Any, Any, Any],
+        env_params: Any = None,
+    ) -> None:
+        """Raises ValueError if `env` does not start new episodes by itself, or is a game that
+        `Rows` does not take.
+        """
         if env.auto_reset == "none":
             raise ValueError(
                 f"{env.name}: training needs auto_reset='select' or 'pool', got 'none'"
@@ -100,6 +109,7 @@ class PPO:
         self.config = config
         self.env = env
         self.env_params = env.default_params if env_params is None else env_params
+        self.rows = Rows(env, self.env_params, config.num_envs)
         self.space = env.action_space(self.env_params)
         self.observation_shape = env.observation_space(self.env_params).shape
         self.network = ActorCritic(
@@ -120,8 +130,7 @@ class PPO:
         """The state of a run before its first update. key: one key; vmap for several seeds."""
         config = self.config
         key_params, key_reset, key = jax.random.split(key, 3)
-        reset_keys = jax.random.split(key_reset, config.num_envs)
-        observation, env_state = jax.vmap(self.env.reset, (0, None))(reset_keys, self.env_params)
+        observation, env_state = self.rows.reset(key_reset)
         start = jnp.ones(config.num_envs, bool)
         carry = self.network.initial_carry(config.num_envs)
         params = self.network.init(key_params, carry, observation[None], start[None])
@@ -206,22 +215,17 @@ class PPO:
         """One step of all environments. Besides the transition: sums over the episodes that ended,
         float32 [] each.
         """
-        env, params = self.env, self.env_params
         key, key_action, key_env = jax.random.split(runner.key, 3)
-        legal = None
-        if isinstance(self.space, Discrete):
-            legal = jax.vmap(env.legal_actions, (0, None))(runner.env_state, params)[None]
+        legal = self.rows.legal(runner.env_state)
         carry, distribution, value = policy.forward(
-            runner.carry, runner.observation[None], runner.start[None], legal
+            runner.carry,
+            runner.observation[None],
+            runner.start[None],
+            None if legal is None else legal[None],
         )
         action = distribution.sample(key_action)
-        observation, env_state, reward, terminated, truncated, info = jax.vmap(
-            env.step, (0, 0, 0, None)
-        )(
-            jax.random.split(key_env, self.config.num_envs),
-            runner.env_state,
-            to_environment(action[0], self.space),
-            params,
+        observation, env_state, reward, terminated, truncated, info = self.rows.step(
+            key_env, runner.env_state, to_environment(action[0], self.space)
         )
         final_observation = info.pop("final_observation")
 
@@ -239,7 +243,7 @@ class PPO:
             observation=runner.observation,
             start=runner.start,
             action=action[0],
-            legal=None if legal is None else legal[0],
+            legal=legal,
             log_prob=distribution.log_prob(action)[0],
             value=value[0],
             reward=reward + self.config.gamma * jnp.where(beyond, bootstrap, 0.0),
@@ -323,7 +327,7 @@ class PPO:
 
 
 def make_train(
-    config: PPOConfig, env: Environment, env_params: Any = None
+    config: PPOConfig, env: Environment | Game[Any, Any, Any], env_params: Any = None
 ) -> Callable[[Array], tuple[RunnerState, Metrics]]:
     """`train(key) -> (runner, metrics)`: a whole run as one function to `jit`, and to `vmap` over
     keys.

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from ..envs.core import Environment
 from ..envs.files import write_atomically
+from ..envs.game import Game
 from ..envs.registry import make
 from .checkpoint import (
     SUBDIRECTORY,
@@ -29,11 +29,13 @@ from .checkpoint import (
 from .config import PPOConfig
 from .evaluate import evaluate
 from .logs import CsvLog, LiveTable, TensorBoardLog, read_rows, save_curve
+from .opponents import find_opponents, play_opponents
 from .policy import Policy
 from .ppo import LOG_POINTS, LOSSES, PPO, RunnerState
 from .presets import SCORES, find_preset
 
 EVALUATION = 0x5EED  # folded into the seed's key: episodes that training has not seen
+SPARRING_GAMES = 128  # for a point of the curve of a game, where self-play itself has no score
 
 
 class TrainingError(RuntimeError):
@@ -104,7 +106,9 @@ def run(options: RunOptions, console: Console | None = None) -> dict[str, Any]:
     It then holds config.json, metrics.csv (a row for each seed and chunk), checkpoints/,
     summary.json and, with matplotlib, curve.png. Returns the summary: steps and seconds of this
     call, compile_s, steps_per_s (all seeds together), return_mean, score_mean (for Pong the score
-    difference) with their values by_seed, unfinished evaluation episodes, and the paths.
+    difference, for a game the win rate against the first of its `OPPONENTS`) with their values
+    by_seed, there also against: of a game, the tally of every opponent; unfinished evaluation
+    episodes, and the paths.
 
     console: shows a live table; None is silent. Interrupted (Ctrl-C) it saves a checkpoint first.
     Raises ValueError for options that make no sense, CheckpointError, TrainingError when the loss
@@ -142,6 +146,8 @@ def run(options: RunOptions, console: Console | None = None) -> dict[str, Any]:
     }
     curve = out / "curve.png"
     label = "score difference" if recipe.env in SCORES else "return"
+    if isinstance(ppo.env, Game):
+        label = f"win rate against {first_opponent(ppo.env)}"
     if save_curve(curve, read_rows(out / "metrics.csv"), "score", label):
         summary["curve"] = str(curve)
     write_json(out / "summary.json", summary)
@@ -265,6 +271,8 @@ def train(
             next_runner, metrics = compiled(runner, jnp.int32(count))
             means = metrics.means()
             seconds = time.perf_counter() - chunk_began
+            if isinstance(ppo.env, Game):
+                means["score"] = sparring(recipe, ppo, ppo.env, next_runner)
             if not np.all(np.isfinite(means["loss"])):
                 raise TrainingError(
                     f"the loss is no longer finite after {update * config.batch_size:,} steps: "
@@ -343,11 +351,20 @@ def final_scores(
     recipe: Recipe, ppo: PPO, runner: RunnerState, num_episodes: int
 ) -> dict[str, Any]:
     """Evaluation of each seed's last policy, deterministic, in episodes of its own."""
-    env: Environment = ppo.env
-    by_seed, unfinished = [], 0
+    env = ppo.env
+    by_seed: list[dict[str, Any]] = []
+    unfinished = 0
     for index in range(recipe.num_seeds):
         policy = ppo.policy(one_seed(recipe, runner, index))
         key = jax.random.fold_in(jax.random.key(recipe.seed + index), EVALUATION)
+        if isinstance(env, Game):
+            found = play_opponents(policy, env, ppo.env_params, key, num_episodes)
+            first = found[first_opponent(env)]
+            by_seed.append(
+                {"return": first["return"], "score": first["win_rate"], "against": found}
+            )
+            unfinished += sum(tally["unfinished"] for tally in found.values())
+            continue
         result = evaluate(policy, env, ppo.env_params, key, num_episodes)
         info = {name: x.astype(np.float64) for name, x in result.last_info.items()}
         score = score_of(recipe.env, info)
@@ -361,6 +378,27 @@ def final_scores(
         "eval_episodes": num_episodes * recipe.num_seeds,
         "unfinished": unfinished,
     }
+
+
+def first_opponent(game: Game[Any, Any, Any]) -> str:
+    """Whom a game's score is won against."""
+    return next(iter(find_opponents(game.name)))
+
+
+def sparring(
+    recipe: Recipe, ppo: PPO, game: Game[Any, Any, Any], runner: RunnerState
+) -> np.ndarray:
+    """Each seed's win rate against the first opponent, float64 [seeds], always in the same games:
+    the score of policies that otherwise meet but themselves.
+    """
+    key = jax.random.fold_in(jax.random.key(recipe.seed), EVALUATION + 1)
+    name = first_opponent(game)
+    rates = []
+    for index in range(recipe.num_seeds):
+        policy = ppo.policy(one_seed(recipe, runner, index))
+        found = play_opponents(policy, game, ppo.env_params, key, SPARRING_GAMES, (name,))
+        rates.append(found[name]["win_rate"])
+    return np.array(rates)
 
 
 def describe_seeds(recipe: Recipe) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from . import journal
 from .commits import RunBranch
-from .journal import FROZEN, JUDGED, PASS, STARTED, Event
+from .journal import FROZEN, JUDGED, OPENED, PASS, STARTED, Event
 from .phases import work
 from .plan import Plan
 from .project import Project
@@ -62,12 +62,13 @@ class Attempt:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class History:
     """A run, or a recording of one. about: what `run_started` said; end: the event that ended it,
-    None while there is work left and nobody gave it up."""
+    None while there is work left and nobody gave it up; opened: items that are to be done anew."""
 
     folder: Path
     about: Mapping[str, Any]
     attempts: Sequence[Attempt]
     end: Event | None
+    opened: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -82,14 +83,25 @@ class History:
             ) from None
         about: Mapping[str, Any] = {}
         end = None
+        opened: set[str] = set()
         for event in events:
             if event.kind == RUN_STARTED:
                 about = event.data
             if event.kind in (RUN_STOPPED, RUN_FINISHED):
                 end = event
-            elif event.kind in (STARTED, FROZEN, JUDGED):
+            elif event.kind in (STARTED, FROZEN, JUDGED, OPENED):
                 end = None  # it was resumed
-        return cls(folder=folder, about=about, attempts=tuple(_attempts(events)), end=end)
+            if event.kind == OPENED:
+                opened.update(event.data["items"])
+            elif event.kind == STARTED:
+                opened.discard(event.data["item"])
+        return cls(
+            folder=folder,
+            about=about,
+            attempts=tuple(_attempts(events)),
+            end=end,
+            opened=frozenset(opened),
+        )
 
     # -- sums
 
@@ -122,7 +134,7 @@ class History:
     def done(self) -> Sequence[str]:
         """Items whose last attempt passed, in the order of their first attempts."""
         last = {attempt.item: attempt.passed for attempt in self.attempts}
-        return [item for item, passed in last.items() if passed]
+        return [item for item, passed in last.items() if passed and item not in self.opened]
 
     @functools.cached_property
     def items(self) -> Sequence[str]:
@@ -157,7 +169,7 @@ class History:
         if not self.attempts:
             return f"nothing was tried yet; {how}"
         last = self.attempts[-1]
-        if last.verdict:
+        if last.verdict or last.item in self.opened:
             open_items = [item for item in self.items if item not in self.done]
             coming = f"{open_items[0]} comes next" if open_items else "all known items are done"
             return f"{coming}; {how}"

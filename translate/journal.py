@@ -11,6 +11,8 @@ an attempt at one of them are, in order:
     attempt_frozen    item, attempt, tree       what it left is fixed, and is to be judged
     attempt_judged    item, attempt, verdict    "pass", or what the judge said instead
 
+    items_opened      items                     they are done anew, whatever became of them
+
 `next_step` reads off them where a run goes on. Other kinds of events tell more and decide nothing.
 """
 
@@ -26,11 +28,13 @@ from typing import Any, Literal
 from ..references.core import Closing
 
 STARTED, FROZEN, JUDGED = "attempt_started", "attempt_frozen", "attempt_judged"
+OPENED = "items_opened"
 PASS = "pass"
 _NEEDED = {
     STARTED: ("item", "attempt", "inputs"),
     FROZEN: ("item", "attempt", "tree"),
     JUDGED: ("item", "attempt", "verdict"),
+    OPENED: ("items",),
 }
 
 
@@ -179,20 +183,26 @@ def next_step(events: Iterable[Event], work: Mapping[str, str]) -> Step | None:
     """The next step, or None when all is done.
 
     work: item -> hash of its inputs, in the order in which the items are done. An item is done when
-    an attempt with these very inputs passed, so that changed inputs open it again; attempts are
-    numbered through.
+    an attempt with these very inputs passed since it was last opened, so that changed inputs open
+    it again; attempts are numbered through.
     """
     last: dict[str, Event] = {}
     inputs: dict[str, str] = {}
+    opened: set[str] = set()
     for event in events:
-        if event.kind in _NEEDED:
+        if event.kind == OPENED:
+            opened.update(event.data["items"])
+        elif event.kind in _NEEDED:
             last[event.data["item"]] = event
+            opened.discard(event.data["item"])
         if event.kind == STARTED:
             inputs[event.data["item"]] = event.data["inputs"]
     for item, wanted in work.items():
         if item not in last:
             return Step(do="start", item=item, attempt=1)
         event, attempt = last[item], last[item].data["attempt"]
+        if item in opened:
+            return Step(do="start", item=item, attempt=attempt + 1)
         if event.kind == JUDGED:
             if event.data["verdict"] == PASS and inputs[item] == wanted:
                 continue

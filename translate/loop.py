@@ -10,7 +10,8 @@ resumed. Beside the events that decide this (see the journal) the loop tells
     run_finished     outputs, certificate
 
 and says more of an attempt: what the coder began from (base), what the item did (origin), the
-tactic, the model, the folder; of a verdict its signature, score, seed, cost and commit.
+tactic, the model, the folder; of a verdict its signature, score, seed, cost and commit; of items
+that are opened again why.
 """
 
 import dataclasses
@@ -28,7 +29,7 @@ from .agents import Report, Task
 from .books import Books, Coder, Listener, Stop
 from .briefing import brief
 from .commits import RunBranch
-from .journal import FROZEN, JUDGED, STARTED, Journal, Step, next_step
+from .journal import FROZEN, JUDGED, OPENED, STARTED, Journal, Step, next_step
 from .phases import Item, Rendering, load, work
 from .plan import Plan
 from .prices import PriceTable
@@ -100,30 +101,36 @@ def translate(
     listen: Listener = lambda event, standing: None,
     start: Start | None = None,
     choose: Choose = tactics.next_move,
+    again: str | None = None,
+    why: str = "",
 ) -> Outcome:
     """Run a translation until it is finished, or cannot go on.
 
     run: its name, by default the next number, or of those that can be resumed the newest; coder:
     makes the agent, by default the project's; mode: of the sandboxes; listen: is told every event
     when it is written, may raise Stop; start: what `run_started` says beside the usual; choose:
-    the next move at an item.
+    the next move at an item; again: with resume, an item to go back to: it and all after it are
+    done anew, from what was accepted last; why: what their coders are told of that.
 
-    Raises ValueError for a run that is not there or still open, an agent that cannot work here, and
-    a plan that is damaged; JournalLocked, SandboxUnavailable, GitFailed, and OSError. After each of
-    them, and after any kill, the run can be resumed.
+    Raises ValueError for a run that is not there or still open, an agent that cannot work here, a
+    plan that is damaged, and an item that was not begun yet; JournalLocked, SandboxUnavailable,
+    GitFailed, and OSError. After each of them, and after any kill, the run can be resumed.
     """
-    name = _name(project, run, resume)
+    if again and not resume:
+        raise ValueError(f"to go back to {again} is to resume a run; add resume")
+    name = _name(project, run, resume, finished=again is not None)
     coder = coder or (lambda means: agents.make(project.agent.kind, means))
     folder = RunFolder(project, name)
     with Journal(folder.folder / runs.JOURNAL) as log:
         table = prices or PriceTable.shipped()
         books = Books(folder, log, coder=coder, mode=mode, prices=table, listen=listen)
-        return _Loop(books, folder, judge, choose, mode).run(start)
+        return _Loop(books, folder, judge, choose, mode).run(start, again, why)
 
 
-def _name(project: Project, run: str | None, resume: bool) -> str:
+def _name(project: Project, run: str | None, resume: bool, *, finished: bool) -> str:
+    """finished: whether finished runs can be resumed, too."""
     known = runs.known(project)
-    left = [name for name, events in known.items() if runs.is_open(events)]
+    left = [name for name, events in known.items() if finished or runs.is_open(events)]
     if resume:
         if run is not None and run not in known:
             there = ", ".join(known) or "none"
@@ -152,14 +159,14 @@ class _Loop:
 
     # -- the run
 
-    def run(self, start: Start | None) -> Outcome:
+    def run(self, start: Start | None, again: str | None, why: str) -> Outcome:
         if self.mode == "bubblewrap":
             probe()
         self.books.agent(self.books.models[0]).check()
         if self.project.language == "rust":
             crate.cargo()  # what the judge needs is missed before anything is paid
         try:
-            self._open(start)
+            self._open(start, again, why)
             while step := self._next():
                 match step.do:
                     case "start":
@@ -173,11 +180,14 @@ class _Loop:
             self.tell("run_stopped", reason=str(stop))
             return self._outcome(reason=str(stop))
 
-    def _open(self, start: Start | None) -> None:
+    def _open(self, start: Start | None, again: str | None, why: str) -> None:
         terms = self.books.terms()
         if self.books.log.events:
-            if runs.is_open(self.books.log.events):
+            items = self._from(again) if again else []
+            if items or runs.is_open(self.books.log.events):
                 self.tell(spending.RESUMED, **terms)
+            if items:
+                self.tell(OPENED, items=items, why=why)
             return
         more = start(self.folder) if start else {"tree": self.folder.fresh(), "items": None}
         self.tell(
@@ -188,6 +198,16 @@ class _Loop:
             **terms,
             **more,
         )
+
+    def _from(self, item: str) -> list[str]:
+        """The item and all after it."""
+        self._next()
+        names = list(self.items)
+        begun = {e.data["item"] for e in self.books.log.events if e.kind == STARTED}
+        if item not in names or item not in begun:
+            there = ", ".join(name for name in names if name in begun)
+            raise ValueError(f"there is no way back to {item!r}; what was begun: {there}")
+        return names[names.index(item) :]
 
     def _finish(self) -> Outcome:
         last = self.books.log.events[-1]

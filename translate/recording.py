@@ -218,8 +218,9 @@ def record(
     before, such as "pip install minatar==1.0.15".
 
     Raises ValueError, in one line, where the run cannot be recorded: there is none, it is an
-    update, its sources changed while it went on, `fetched` names what is not there, or the target
-    is not empty; OSError where it cannot be written. Nothing is left behind then.
+    update, it went back to an item, its sources changed while it went on, `fetched` names what is
+    not there, or the target is not empty; OSError where it cannot be written. Nothing is left
+    behind then.
     """
     known = runs.known(project)
     if not known or (run is not None and run not in known):
@@ -231,6 +232,10 @@ def record(
     run = run or list(known)[-1]
     if known[run][0].data["items"]:
         raise ValueError(f"run {run} is an update; record the run that made the translation")
+    if any(event.kind == journal.OPENED for event in known[run]):
+        raise ValueError(
+            f"run {run} went back to an item, which a replay cannot do; record one that did not"
+        )
     folder = RunFolder(project, run)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:

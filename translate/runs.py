@@ -20,7 +20,7 @@ from typing import Any
 from . import journal, phases
 from .commits import RunBranch
 from .init import INSPECTION, SOURCES
-from .journal import PASS, Event
+from .journal import OPENED, PASS, STARTED, Event
 from .judge import keep_done
 from .phases import Item, Rendering
 from .plan import Plan
@@ -132,7 +132,8 @@ def known(project: Project) -> dict[str, Sequence[Event]]:
 
 def is_open(events: Sequence[Event]) -> bool:
     """Whether a run has work left."""
-    ends = [event.kind for event in events if event.kind in ("run_finished", journal.STARTED)]
+    telling = ("run_finished", STARTED, OPENED)
+    ends = [event.kind for event in events if event.kind in telling]
     return ends[-1:] != ["run_finished"]
 
 

@@ -94,6 +94,10 @@ def line(event: Event) -> Text | None:
             took = duration(data.get("seconds") or 0.0)
             words = f"{'✓' if passed else '✗'} {data['verdict']} ({took})"
             said = _about(data, words, "green" if passed else "red")
+        case journal.OPENED:
+            first, *rest = data["items"]
+            more = f" and {len(rest)} after it" if rest else ""
+            said = Text(harmless(f"{first}{more}: opened again"), "bold")
         case history.RUN_STOPPED:
             said = Text(f"stopped: {in_one_line(str(data.get('reason')), 1000)}", "bold red")
         case history.RUN_FINISHED:

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from .journal import JUDGED, STARTED, Event
+from .journal import JUDGED, OPENED, STARTED, Event
 
 Tactic = Literal["first", "repair", "start_over", "next_model", "smaller_steps"]
 
@@ -42,10 +42,12 @@ class Move:
 
 
 def rounds(events: Iterable[Event], item: str, inputs: str) -> list[Round]:
-    """The attempts at an item since its inputs are these, oldest first."""
+    """The attempts at an item since its inputs are these and it was last opened, oldest first."""
     found: list[Round] = []
     begun: Event | None = None
     for event in events:
+        if event.kind == OPENED and item in event.data["items"]:
+            found, begun = [], None
         if event.data.get("item") != item:
             continue
         if event.kind == STARTED:

@@ -38,6 +38,11 @@ class Run:
     """Name of the run; the next number, or of those that can be resumed the newest."""
     resume: bool = False
     """Go on with a run that was stopped, interrupted or killed."""
+    again: str | None = None
+    """With resume: go back to this item, such as scaffold; it and all after it are done anew, from
+    what was accepted last."""
+    why: str = ""
+    """With again: what their coders are told of that."""
     update: bool = False
     """Bring a finished translation up to the upstream's present version."""
     sources: tuple[Path, ...] = ()
@@ -63,7 +68,8 @@ class Run:
             model=project.agent.model if self.model is None else self.model,
         )
         project = dataclasses.replace(project, agent=agent)
-        left = [name for name, events in runs.known(project).items() if runs.is_open(events)]
+        known = runs.known(project).items()
+        left = [name for name, events in known if self.again or runs.is_open(events)]
         name = self.run_name or "".join(left[-1:])
         try:
             with screen.progress() as progress:
@@ -84,6 +90,8 @@ class Run:
         """None where there is nothing to update."""
         if self.resume and self.update:
             raise ValueError("an update starts a run of its own; resume or update, one at a time")
+        if self.update and self.again:
+            raise ValueError("an update does not go back; --again goes with --resume")
         if self.update:
             return update.update(
                 project,
@@ -103,6 +111,8 @@ class Run:
             mode=self.sandbox,
             prices=prices,
             listen=listen,
+            again=self.again,
+            why=self.why,
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from flax import struct
 from jax import Array
 
-from simlift.envs import Box, Discrete, Environment, Outcome
+from simlift.envs import Box, Discrete, Environment, Game, Outcome
 from simlift.envs.spaces import Space
 
 NO_DRAWS: dict[str, Array] = {}
@@ -158,3 +158,75 @@ class Coin(Toy):
         time = state.time + 1
         over = (state.cue == 0) | (time == params.limit)
         return state.replace(time=time), outcome(jnp.ones(()), over, cue=state.cue)
+
+
+@struct.dataclass(frozen=True, kw_only=True)
+class BidState:
+    cap: Array  # int32 []
+    time: Array  # int32 []
+    total: Array  # int32 [P]
+    mistakes: Array  # int32 []
+
+
+class Bids(Game[BidState, ToyParams, Array]):
+    """Two players bid up to a cap that is drawn for each step: the first alone, the second alone,
+    then both. Who bid more in all wins. Counts illegal bids and, of who waits, any but 0."""
+
+    name, version = "Bids-v0", 0
+
+    @property
+    def num_players(self) -> int:
+        return 2
+
+    @property
+    def default_params(self) -> ToyParams:
+        return ToyParams()
+
+    def action_space(self, params: ToyParams | None = None) -> Space:
+        return Discrete(3)
+
+    def observation_space(self, params: ToyParams | None = None) -> Box:
+        return Box(-1.0, 4.0, (2,), np.float32)
+
+    def sample_reset_draws(self, key: Array, params: ToyParams) -> Array:
+        return jax.random.randint(key, (), 1, 3, jnp.int32)
+
+    def initial(self, draws: Array, params: ToyParams) -> BidState:
+        zero = jnp.int32(0)
+        return BidState(cap=draws, time=zero, total=jnp.zeros(2, jnp.int32), mistakes=zero)
+
+    def sample_draws(self, key: Array, state: BidState, action: Array, params: ToyParams) -> Array:
+        return self.sample_reset_draws(key, params)
+
+    def transition(
+        self, state: BidState, action: Array, draws: Array, params: ToyParams
+    ) -> tuple[BidState, Outcome]:
+        acts = self.to_act(state, params)
+        wrong = jnp.where(acts, action > state.cap, action != 0)
+        mistakes = state.mistakes + wrong.sum(dtype=jnp.int32)
+        total = state.total + jnp.where(acts, action, 0)
+        over = state.time == 2
+        lead = jnp.sign(total - total[::-1])
+        after = BidState(cap=draws, time=state.time + 1, total=total, mistakes=mistakes)
+        return after, outcome(jnp.where(over, lead, 0), over, mistakes=mistakes)
+
+    def to_act(self, state: BidState, params: ToyParams) -> Array:
+        return (state.time == np.arange(2)) | (state.time == 2)
+
+    def legal_actions(self, state: BidState, params: ToyParams) -> Array:
+        """As if everybody bid: it does not say who waits."""
+        return jnp.broadcast_to(jnp.arange(3) <= state.cap, (2, 3))
+
+    def observe(self, state: BidState, params: ToyParams) -> Array:
+        cap = jnp.broadcast_to(state.cap, 2)
+        return jnp.stack([cap, state.total], axis=1).astype(jnp.float32)
+
+    def render(self, state: BidState, params: ToyParams | None = None) -> np.ndarray:
+        return np.zeros((1, 1, 3), np.uint8)
+
+
+class Stakes(Bids):
+    """Real numbers are bid."""
+
+    def action_space(self, params: ToyParams | None = None) -> Space:
+        return Box(0.0, 1.0, (), np.float32)

@@ -300,6 +300,10 @@ def test_an_update_needs_a_finished_run_and_something_new(
     assert code == cli.CANNOT and "--sources and --version are of an update; add --update" in err
     code, _, err = simlift(*line, "--update", "--resume")
     assert code == cli.CANNOT and "resume or update, one at a time" in err
+    code, _, err = simlift(*line, "--update", "--again", "plan")
+    assert code == cli.CANNOT and "--again goes with --resume" in err
+    code, _, err = simlift(*line, "--again", "plan", "--why", "it is too long")
+    assert code == cli.CANNOT and "to go back to plan is to resume a run; add resume" in err
 
     def unchanged(project: Project, **options: Any) -> None:
         assert options["sources"] == (Path("new/walk.py"),) and options["version"] == "2"

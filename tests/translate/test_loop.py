@@ -13,7 +13,7 @@ import pytest
 from simlift.translate import journal, loop, phases, runs
 from simlift.translate.agents import Report, Task
 from simlift.translate.commits import RunBranch
-from simlift.translate.journal import FROZEN, JUDGED, STARTED, Event
+from simlift.translate.journal import FROZEN, JUDGED, OPENED, STARTED, Event
 from simlift.translate.loop import Outcome, translate
 from simlift.translate.project import Project
 from simlift.translate.runs import RunFolder
@@ -449,11 +449,12 @@ def test_a_changed_reference_opens_its_items_again_and_keeps_the_work(project: P
     assert (outcome.folder / "work" / "reference" / "walk.py").read_text() == upstream.read_text()
 
 
-def killing(item: str) -> Callable[[Event, Standing], None]:
-    """Kills a run when an item begins."""
+def killing(item: str, attempt: int = 1) -> Callable[[Event, Standing], None]:
+    """Kills a run when an attempt at an item begins."""
 
     def listen(event: Event, standing: Standing) -> None:
-        if event.kind == STARTED and event.data["item"] == item:
+        begun = event.data.get("item"), event.data.get("attempt")
+        if event.kind == STARTED and begun == (item, attempt):
             raise Killed
 
     return listen
@@ -477,6 +478,59 @@ def test_budget_and_readme_open_nothing_again(project: Project) -> None:
     coder = Coder()
     assert run(project, coder, resume=True).finished
     assert [task.item for task in coder.tasks] == ["compose"]
+
+
+# -- the way back
+
+
+def test_a_run_goes_back_to_an_item_and_does_all_after_it_anew(project: Project) -> None:
+    first = Coder({("compose", 1): badly(0.5)})
+    with pytest.raises(Killed):
+        run(project, first, listen=killing("compose", attempt=2))
+    kept: list[bool] = []
+
+    def mend(task: Task) -> None:
+        kept.append((task.workspace / "walk" / "move.py").is_file())
+        projects.write(task.workspace, {"judge/suite.py": "SUITE = 'mended'\n"})
+
+    coder = Coder({("scaffold", 2): mend})
+    outcome = run(project, coder, resume=True, again="scaffold", why="the domain is wrong")
+    assert outcome.finished and kept == [True]
+    assert [(task.item, task.attempt) for task in coder.tasks] == [
+        ("scaffold", 2), ("translate_module:move", 2), ("swap_module:move", 2), ("compose", 3),
+    ]  # fmt: skip
+    for task in coder.tasks:
+        assert "The run went back to scaffold: the domain is wrong." in task.prompt
+    assert "broken" not in coder.tasks[-1].prompt  # of what was tried before nothing counts
+    assert (project.folder / "judge" / "suite.py").read_text() == "SUITE = 'mended'\n"
+    begun = events(outcome, STARTED)
+    assert [e.data["tactic"] for e in begun[-4:]] == ["first"] * 4
+
+
+def test_a_finished_run_goes_back_and_goes_on_after_a_kill(project: Project) -> None:
+    run(project)
+
+    def kill(event: Event, standing: Standing) -> None:
+        if event.kind == OPENED:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(project, resume=True, again="compose", listen=kill)
+    coder = Coder()
+    outcome = run(project, coder, resume=True)
+    assert outcome.finished and outcome.folder.name == "001"
+    assert [(task.item, task.attempt) for task in coder.tasks] == [("compose", 2)]
+
+
+def test_there_is_no_way_back_to_what_was_not_begun(project: Project) -> None:
+    with pytest.raises(Killed):
+        run(project, listen=killing("plan"))
+    before = (project.folder / runs.RUNS / "001" / "journal.jsonl").read_text()
+    with pytest.raises(ValueError, match="no way back to 'scaffold'; what was begun: survey, plan"):
+        run(project, resume=True, again="scaffold")
+    with pytest.raises(ValueError, match="to go back to plan is to resume a run; add resume"):
+        run(project, run="other", again="plan")
+    assert (project.folder / runs.RUNS / "001" / "journal.jsonl").read_text() == before
 
 
 # -- names and bad input

@@ -237,6 +237,16 @@ def test_what_cannot_be_recorded_is_said(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_that_went_back_is_not_recorded(tmp_path: Path) -> None:
+    project = projects.make(tmp_path / "walk")
+    options: dict[str, Any] = {"judge": Judge(), "mode": "unconfined", "coder": Coder()}
+    translate(project, **options)
+    translate(project, resume=True, again="swap_module:move", **options)
+    with pytest.raises(ValueError, match="run 001 went back to an item"):
+        record(project, tmp_path / "recording", coder="a script")
+    assert not (tmp_path / "recording").exists()
+
+
 def test_a_target_with_something_in_it_is_left_alone(
     run: tuple[Project, Outcome], recording: Recording, tmp_path: Path
 ) -> None:

@@ -125,6 +125,9 @@ def test_a_run_says_where_it_stands(run: Run) -> None:
     run.journal.append("run_finished", outputs=["ferry"], certificate="certificate.json")
     assert standing() == "finished; the certificate is certificate.json"
     assert History.read(run.folder).finished
+    run.journal.append("items_opened", items=["plan", "scaffold"], why="it sinks")
+    assert standing().startswith("plan comes next;")
+    assert History.read(run.folder).done == ["survey"]
 
 
 def test_the_plan_says_how_many_items_there_are(run: Run) -> None:
@@ -175,6 +178,8 @@ def test_what_a_coder_wrote_cannot_steer_the_terminal(run: Run) -> None:
 
 
 def test_every_event_has_its_line(run: Run) -> None:
+    run.journal.append("items_opened", items=["plan"], why="")
+    run.journal.append("items_opened", items=["survey", "plan"], why="it sinks")
     run.journal.append("run_stopped", reason="no coder\nhelps")
     run.journal.append("noted", more="of another kind")
     events = run.journal.events
@@ -187,7 +192,11 @@ def test_every_event_has_its_line(run: Run) -> None:
         "survey 1: ✓ pass (2.5 s)",
     ]
     assert "plan 1: ✗ notes/plan.json is not there (2.5 s)" in lines
-    assert lines[-1] == "stopped: no coder helps"
+    assert lines[-3:] == [
+        "plan: opened again",
+        "survey and 1 after it: opened again",
+        "stopped: no coder helps",
+    ]
     assert len(lines) == len(events) - 1
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from simlift.translate.journal import FROZEN, JUDGED, STARTED, Event
+from simlift.translate.journal import FROZEN, JUDGED, OPENED, STARTED, Event
 from simlift.translate.tactics import Move, Round, Tactic, next_move, rounds
 
 
@@ -99,6 +99,9 @@ def test_rounds_of_other_inputs_do_not_count() -> None:
     assert [one.attempt for one in rounds(log, "plan", "new")] == [2, 3]
     assert rounds(log, "plan", "newer") == rounds(log, "survey", "new") == []
     assert [one.tree for one in rounds(log, "plan", "new")] == ["t2", "t3"]
+    opened = [Event(number=9, time="", kind=OPENED, data={"items": ["plan"]})]
+    assert rounds([*log, *opened], "plan", "new") == []
+    assert len(rounds([*log[:3], *opened, *log[3:]], "plan", "new")) == 2
 
 
 @pytest.mark.parametrize("flat", [1, 2, 5])

@@ -22,6 +22,7 @@ from .pokemon_content import content
 from .pokemon_policies import policies
 from .pokemon_scenarios import SCENARIOS
 from .pokemon_teams import SCENARIO_VARIANT, VOLATILE_ORDER, scenario_teams
+from .pokemon_transfer import with_transfer
 
 FOLDER = Path(__file__).parents[2] / "envs" / "pokemon" / "gen1"
 
@@ -393,6 +394,7 @@ def _tied(times: int) -> Any:
 
 
 @functools.cache
+@with_transfer
 def suite() -> Suite:
     return Suite(
         name="pokemon",

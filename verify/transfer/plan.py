@@ -15,7 +15,7 @@ class TransferPlan:
     """
 
     variant: Variant
-    """The configuration that is trained on and played."""
+    """The configuration that is played, and trained on unless `training` says otherwise."""
     config: PPOConfig
     """How policies are trained, the same on both sides."""
     seeds: int
@@ -37,6 +37,9 @@ class TransferPlan:
     normal approximation need bounds."""
     train_in_reference: bool = True
     """Whether the reference is fast enough to be trained on."""
+    training: Variant | None = None
+    """The configuration that is trained on, where that is another one: of a game, self-play. Then
+    an instance of the reference is a player of our side's game, see train/rows.py."""
     max_steps: int = 20_000
     """An episode that has not ended by then is cut off, on both sides."""
 

@@ -28,17 +28,18 @@ def train_policies(
 
     Raises ReferenceUnavailable.
     """
+    variant = plan.training or plan.variant
 
     def fast() -> list[Policy]:
-        with jax.enable_x64(plan.variant.x64):
-            return _train(plan.config, *suite.environment(plan.variant), seeds)
+        with jax.enable_x64(variant.x64):
+            return _train(plan.config, *suite.environment(variant), seeds)
 
     def reference() -> list[Policy]:
         with (
-            jax.enable_x64(plan.variant.x64),
-            suite.reference(plan.variant, plan.config.num_envs) as batch,
+            jax.enable_x64(variant.x64),
+            suite.reference(variant, plan.config.num_envs) as batch,
         ):
-            like = ReferenceEnvironment(*suite.environment(plan.variant), batch)
+            like = ReferenceEnvironment(*suite.environment(variant), batch)
             # It has all that training calls, and none of the dynamics that make an Environment.
             return _train(plan.config, cast(Environment, like), like.default_params, seeds)
 

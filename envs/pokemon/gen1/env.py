@@ -17,7 +17,18 @@ from .battle import Kernel, advance, begin, view
 from .generator import by_site
 from .observe import OBSERVATION_SIZE, observe
 from .render import render
-from .state import NUM_ACTIONS, NUM_PLAYERS, ONGOING, TIE, Draws, Params, Request, State
+from .state import (
+    NUM_ACTIONS,
+    NUM_PLAYERS,
+    ONGOING,
+    TEAM_SIZE,
+    TIE,
+    Draws,
+    Params,
+    Request,
+    State,
+)
+from .teams import member
 from .turn import legal
 
 
@@ -29,10 +40,14 @@ class Config:
     """What the turn runs as, see envs/kernels."""
     pairs: bool = True
     """Whether battles are between teams 2k and 2k + 1, else between any two."""
+    shaping: float = 0.0
+    """Weight of `standing` in the rewards."""
 
     def __post_init__(self) -> None:
         if self.kernel not in get_args(Kernel):
             raise ValueError(f"kernel={self.kernel!r}: choose one of {get_args(Kernel)}")
+        if not 0 <= self.shaping < np.inf:
+            raise ValueError(f"shaping={self.shaping!r} must be a number of at least 0")
 
 
 class PokemonGen1(Game[State, Params, Draws]):
@@ -55,15 +70,20 @@ class PokemonGen1(Game[State, Params, Draws]):
         teams: Any = None,
         *,
         kernel: Kernel = "auto",
+        shaping: float = 0.0,
         auto_reset: AutoReset = "select",
     ) -> None:
         """teams: int16 [N, 6, W] of `teams.rows` or `pool.load`; a battle is between any two of
         them, drawn independently. None: those of `pool.shipped`, in the pairs in which Showdown
         made them, of which at most one team has a Ditto.
 
-        Raises ValueError for other arrays, kernels and policies.
+        shaping: this times what `standing` rises by in a step is added to the reward. It sums to
+        zero over a battle, so without discount no policy gains or loses by it (Ng et al. 1999).
+
+        Raises ValueError for other arrays, kernels, weights and policies.
         """
-        super().__init__(Config(kernel=kernel, pairs=teams is None), auto_reset=auto_reset)
+        config = Config(kernel=kernel, pairs=teams is None, shaping=shaping)
+        super().__init__(config, auto_reset=auto_reset)
         self._teams = None if teams is None else pool.checked(teams)
 
     @property
@@ -111,6 +131,9 @@ class PokemonGen1(Game[State, Params, Draws]):
         winner = after.winner.astype(jnp.int32)
         won = jnp.where(winner == np.arange(NUM_PLAYERS, dtype=np.int32), 1.0, -1.0)
         reward = jnp.where((winner == ONGOING) | (winner == TIE), 0.0, won).astype(jnp.float32)
+        if self.config.shaping:
+            rise = standing(after, params) - standing(state, params)
+            reward = reward + self.config.shaping * rise
         return after, Outcome(reward=reward, terminated=winner != ONGOING, draws_used=by_site(used))
 
     def observe(self, state: State, params: Params) -> Array:
@@ -129,3 +152,15 @@ class PokemonGen1(Game[State, Params, Draws]):
 
     def render(self, state: State, params: Params | None = None) -> np.ndarray:
         return render(state, self.default_params if params is None else params)
+
+
+def standing(state: State, params: Params) -> Array:
+    """How far each player is ahead, float32 [P] in [-1, 1]: half of it the health of the team, half
+    the Pokemon that have not fainted, each a share of six and less the foe's. The other player's is
+    the negative; 0 as a battle begins between teams of one size, and where one is over.
+    """
+    team = jax.vmap(jax.vmap(member))(params.teams[state.team])
+    hp, max_hp = state.hp.astype(jnp.float32), jnp.maximum(team.max_hp, 1).astype(jnp.float32)
+    alive = (state.hp > 0).astype(jnp.float32)
+    left = (hp / max_hp + alive).sum(axis=1) / np.float32(2 * TEAM_SIZE)
+    return jnp.where(state.winner == ONGOING, left - left[::-1], 0.0)
