@@ -144,8 +144,8 @@ def shown(state: Any, params: Any, before: Mapping[str, Array]) -> dict[str, Arr
     """The reference's fields of a state. before: its fields one step ago, which still hold for
     Pokemon that had fainted: nothing reads their statistics."""
     from ...envs.pokemon.gen1 import side as sides
-    from ...envs.pokemon.gen1.battle import view
     from ...envs.pokemon.gen1 import turn
+    from ...envs.pokemon.gen1.battle import view
 
     both = [_of_side(view(state, p, params.teams), state, p, params, sides, turn) for p in (0, 1)]
     fields = {name: jnp.stack([side[name] for side in both]) for name in both[0]}
@@ -316,7 +316,16 @@ def state(before: Mapping[str, Array], params: Any) -> Any:
     return State(**{name: jnp.asarray(value, _DTYPES[name]) for name, value in values.items()})
 
 
-_OF_ACTIVE = ("species", "types", "stored_stats", "modified_stats", "boosts", "speed", "moves", "pp")
+_OF_ACTIVE = (
+    "species",
+    "types",
+    "stored_stats",
+    "modified_stats",
+    "boosts",
+    "speed",
+    "moves",
+    "pp",
+)
 _DTYPES = {
     **dict.fromkeys(("seed", "seen"), jnp.uint32),
     **dict.fromkeys(("team", "last_damage", "lock_damage"), jnp.int32),

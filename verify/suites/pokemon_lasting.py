@@ -24,7 +24,9 @@ PSYBEAM, PSYCHIC, GROWL, SPLASH, WHIRLWIND, REST, THRASH = 60, 94, 45, 150, 18, 
 BADLY_POISONED, CANNOT_MOVE = 6, 167
 SIXTEENTH = 359 // 16
 """Of Charizard's hit points."""
-GRASS = {"types": [[11, 0]] * 6}
+TYPES = [[8, 4], [2, 0], [1, 0], [1, 3], [9, 3], [7, 4]]
+"""Of the team."""
+WITH_GRASS = [*TYPES[:CHARIZARD], [11, 0], TYPES[BEEDRILL]]
 
 LASTING = (
     # -- Toxic and Leech Seed
@@ -67,8 +69,8 @@ LASTING = (
     scene(
         "leech_seed_does_not_grow_on_grass",
         1,
-        on(GENGAR, hp=100, moves={0: LEECH_SEED, 1: SPLASH}),
-        on(CHARIZARD, moves=STILL, side=GRASS),
+        on(GENGAR, hp=100, moves={0: LEECH_SEED, 1: SPLASH}, side={"types": TYPES}),
+        on(CHARIZARD, moves=STILL, side={"types": WITH_GRASS}),
         [(0, 0), (1, 0)],
         lambda m: m[0].second.lost == 0 and not m[0].second.has("leechseed"),
     ),
@@ -253,9 +255,7 @@ LASTING = (
         on(CHARIZARD, moves={0: MIRROR_MOVE}),
         on(PIDGEOT, moves=STILL, last_used=METRONOME),
         [(0, 0)],
-        lambda m: (
-            m[0].first.last_move not in (METRONOME, MIRROR_MOVE) and m[0].second.lost > 0
-        ),
+        lambda m: m[0].first.last_move not in (METRONOME, MIRROR_MOVE) and m[0].second.lost > 0,
     ),
     # -- damage
     scene(

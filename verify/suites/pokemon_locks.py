@@ -191,9 +191,7 @@ LOCKS = (
         on(CHARIZARD, moves={0: RAGE}, stats={SPEED: 999}),
         on(BEEDRILL),
         [(0, 0), (0, 0)],
-        lambda m: (
-            m[0].first.has("rage") and m[0].first.trapped and m[0].first.boosts[0] == 2
-        ),
+        lambda m: m[0].first.has("rage") and m[0].first.trapped and m[0].first.boosts[0] == 2,
     ),
     scene(
         "rage_builds_where_disable_misses",

@@ -64,8 +64,9 @@ def _once(now: Call, foe: Side, wanted: Array) -> Call:
 
     none = move.mirrors & ((foe.last_used == 0) | (foe.last_used == MIRROR_MOVE))
     dice, choice = draw(dice, "metronome", len(called()), wanted & move.calls)
-    code = jnp.where(move.mirrors, foe.last_used, at(np.array(called(), np.int32), choice))
-    row = jnp.where(move.mirrors, foe.used_row, at(table()[list(called())], choice))
+    codes = np.array(called(), np.int32)
+    code = jnp.where(move.mirrors, foe.last_used, at(jnp.asarray(codes), choice))
+    row = jnp.where(move.mirrors, foe.used_row, at(jnp.asarray(table()[codes]), choice))
     found = wanted & ~none
     user = user.where(found, last_selected=code, last_enemy_selected=code, chosen_row=row)
     # Two turns cost one PP, which is paid when it strikes.

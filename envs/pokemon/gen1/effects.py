@@ -20,8 +20,8 @@ from .moves import (
     SPEED,
     TOXIC,
 )
-from .state import NUM_MOVES
 from .side import SPEED_STAT, Side, at, drop_stats, team_conditions, team_hp
+from .state import NUM_MOVES
 
 _CODES = (ATTACK, DEFENSE, SPECIALS, SPECIALS, SPEED, ACCURACY, EVASION)
 """What boosts each."""

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .moves import NO_MOVE, STATUSES, STRUGGLE, data
+from .moves import NO_MOVE, STATUSES, STRUGGLE, data, with_flag
 from .side import unpack_condition, unpack_flags, unpack_trap
 from .state import NUM_PLAYERS, ONGOING, TEAM_SIZE, TIE, Params, Request, State
 from .teams import member
@@ -117,6 +117,7 @@ def _boosts(state: State, player: int) -> Mapping[str, int]:
 
 def _volatiles(state: State, player: int) -> tuple[str, ...]:
     packed: Any = np.asarray(state.flags[player], np.int32)
+    bits: Any = np.asarray(state.trap[player], np.int32)
     flags = unpack_flags(packed)
     confusion, substitute = int(state.confusion[player]), int(state.substitute_hp[player])
     lock = int(state.lock[player])
@@ -129,7 +130,7 @@ def _volatiles(state: State, player: int) -> tuple[str, ...]:
         f"charging {held}": charges,
         f"held to {held}": lock > 0 and not charges,
         "has to recharge": flags["recharge"],
-        "trapped": bool(unpack_trap(np.asarray(state.trap[player], np.int32))["trap_time"]),
+        "trapped": bool(unpack_trap(bits)["trap_time"]),
         f"{_names()['moves'].get(disabled)} disabled": disabled > 0,
         "out of reach": flags["hidden"],
         "seeded": flags["seeded"],
