@@ -1,10 +1,12 @@
-"""A pool of teams, exported once so that nobody waits for their generator.
+r"""A pool of teams, exported once so that nobody waits for their generator.
 
-    python -m simlift.references.pokemon.pool envs/pokemon/gen1/pool.npz --pairs 8192 --seed 0
-    python -m simlift.references.pokemon.pool envs/pokemon/gen1/gen1ou.npz --pairs 1024 --seed 0 --format gen1ou
+    python -m simlift.references.pokemon.pool envs/pokemon/gen1/pool.npz
+    python -m simlift.references.pokemon.pool envs/pokemon/gen1/gen1ou.npz --pairs 1024 \
+        --format gen1ou
 
-Showdown's generator makes those of random battles, in about 10 ms of CPU time a team; those of another format are
-random ones that its validator lets in. The same pairs and seed give the same teams.
+Showdown's generator makes those of random battles, in about 10 ms of CPU time a team; those of
+another format are random ones that its validator lets in. The same pairs and seed give the same
+teams.
 """
 
 import argparse

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...references.pokemon import Teams, VectorShowdown
+from ...references.pokemon import VectorShowdown
 from ..record import Recording
 from .pokemon_teams import VOLATILE_ORDER
 
@@ -21,8 +21,8 @@ Counts = dict[str, int]
 
 def content(recording: Recording) -> Mapping[str, Mapping[str, int]]:
     """Kinds: `move` that was paid for with PP, or Struggle that was chosen; `species`, `status` and
-    `volatile` of active Pokemon, by steps; `end` of battles; `draw` by site. What nobody of the
-    teams that ship could bring counts only where it was used."""
+    `volatile` of active Pokemon, by steps; `end` of battles; `draw` by site. Moves and species that
+    the teams brought are there even where nobody used them, volatiles where somebody had them."""
     before = {name: value[:-1] for name, value in recording.snapshots.items()}
     after = {name: value[1:] for name, value in recording.snapshots.items()}
     ended = recording.outcome.terminated
@@ -38,12 +38,15 @@ def content(recording: Recording) -> Mapping[str, Mapping[str, int]]:
     log = recording.draws
     sites = log.site[np.arange(log.site.shape[-1]) < log.count[..., None]]
     return {
-        "move": _named(_moves(recording, before, after), names["moves"], _brought().moves),
-        "species": _named(of_active("team_species"), names["species"], _brought().species),
+        "move": _named(_moves(recording, before, after), names["moves"], before["team_moves"]),
+        "species": _named(of_active("team_species"), names["species"], before["team_species"]),
         "status": {name: int((status == i + 1).sum()) for i, name in enumerate(STATUSES)},
         "volatile": {
-            name: int(before["volatiles"][..., VOLATILE_ORDER.index(name)].sum())
-            for name in VOLATILE_ORDER
+            name: count
+            for name, count in zip(
+                VOLATILE_ORDER, before["volatiles"].sum((0, 1, 2)).tolist(), strict=True
+            )
+            if count
         },
         "end": {name: int(happened.sum()) for name, happened in ends.items()},
         "draw": _named(sites, dict(enumerate(VectorShowdown.draw_sites)), np.zeros(0, int)),
@@ -77,8 +80,3 @@ def _named(numbers: np.ndarray, names: Mapping[int, str], expected: np.ndarray) 
 def _names() -> Mapping[str, Mapping[int, str]]:
     tables = json.loads((FOLDER / "tables.json").read_text())
     return {kind: {x["num"]: x["name"] for x in tables[kind]} for kind in ("moves", "species")}
-
-
-@functools.cache
-def _brought() -> Teams:
-    return Teams.load(FOLDER / "pool.npz")

@@ -4,8 +4,6 @@ Every move goes through the same steps in upstream's order, so that the generato
 upstream's does; what a move does not do is switched off by its row.
 """
 
-from typing import NamedTuple
-
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -14,6 +12,7 @@ from . import effects
 from .calls import Call, call, spend
 from .damage import confusion_damage, damage, hit_chance
 from .generator import Dice, draw
+from .locks import ACCURATE, HITS, Field, bide, hold_on, thrash, trap
 from .moves import (
     BIDE,
     BURN,
@@ -41,23 +40,10 @@ from .moves import (
 from .side import Side, at, drop_stats, put, reveal
 from .teams import stat
 
-_HITS = np.array([2, 2, 2, 3, 3, 3, 4, 5], np.int32)
 _MAX_HITS = 5
 _TRANSFORMED_PP = 5
 _REST_TURNS = 2
 _GRASS = np.int32(11)
-_ACCURATE = 255
-_TRAP_TURNS = 2
-_LONGEST_TRAP = 5
-
-
-class Field(NamedTuple):
-    """Both sides as the one who acts sees them, and what they share."""
-
-    user: Side
-    foe: Side
-    dice: Dice
-    last_damage: Array  # int32 []
 
 
 def run_move(field: Field, wanted: Array) -> Field:
@@ -122,30 +108,10 @@ def _before_move(field: Field, move: Move, wanted: Array) -> tuple[Field, Array]
     user = user.release((hits_itself | paralysed) & ~user.raging)
     able &= ~paralysed
 
-    field, bides = _bide(Field(user, foe, dice, last_damage), able)
+    field, bides = bide(Field(user, foe, dice, last_damage), able)
     elsewhere = move.to_self | (field.user.lock_target != foe.slot)
     user = field.user.release(able & field.user.trapping & elsewhere)
     return field._replace(user=user), able & ~bides
-
-
-def _bide(field: Field, able: Array) -> tuple[Field, Array]:
-    """Store what was dealt last, and in the end strike back with twice of it all. Returns (field,
-    bool []: the user bides)."""
-    user, foe, dice, last_damage = field
-    bides = able & user.biding
-    user = user.where(
-        bides, lock_damage=user.lock_damage + last_damage, lock_time=user.lock_time - 1
-    )
-    ends = bides & (user.lock_time == 0)
-    strikes = ends & (user.lock_damage > 0)
-    behind, open_ = strikes & (foe.substitute_hp > 0), strikes & (foe.substitute_hp == 0)
-    amount = user.lock_damage * 2
-    foe = effects.hit_substitute(foe, amount, behind)
-    dealt = jnp.minimum(amount, foe.hp)
-    foe = effects.lose(foe, dealt, open_)
-    last_damage = jnp.where(behind, amount, jnp.where(open_, dealt, last_damage))
-    foe = effects.build_rage(foe, open_.astype(jnp.int32))
-    return Field(user.release(ends), foe, dice, last_damage), bides
 
 
 def _deduct_pp(user: Side, move: Move, able: Array) -> Side:
@@ -185,7 +151,7 @@ def _strike(field: Field, move: Move, code: Array, struck: Array) -> Field:
     """upstream: tryMoveHit"""
     user, foe, dice, last_damage = field
     last_damage = jnp.where(struck & ~move.keeps_last_damage, 0, last_damage)
-    dice, user = _thrash(dice, user, code, struck & move.thrashes)
+    dice, user = thrash(dice, user, code, struck & move.thrashes)
 
     found = [effectiveness(move, foe.types[i]) for i in range(2)]
     away = ~move.ignores_immunity & ((found[0] == NONE) | (found[1] == NONE))
@@ -227,17 +193,6 @@ def _strike(field: Field, move: Move, code: Array, struck: Array) -> Field:
     return Field(user, foe, dice, last_damage)
 
 
-def _thrash(dice: Dice, user: Side, code: Array, wanted: Array) -> tuple[Dice, Side]:
-    """It begins for three or four turns, and ends in confusion."""
-    goes_on = wanted & user.thrashing
-    user = user.where(goes_on, lock_time=user.lock_time - 1)
-    ends = goes_on & (user.lock_time == 0)
-    dice, user = effects.confuse(dice, user.where(ends, confusion=0), ends)
-    begins = wanted & ~goes_on
-    dice, turns = draw(dice, "thrash_turns", 2, begins)
-    return dice, user.where(begins, lock=code, lock_time=turns + 2, lock_accuracy=_ACCURATE)
-
-
 def _deal(field: Field, move: Move, code: Array, hit: Array) -> tuple[Field, Array, Array]:
     """Damage, recoil and drain, of all hits, and what the move does to its user.
 
@@ -245,7 +200,7 @@ def _deal(field: Field, move: Move, code: Array, hit: Array) -> tuple[Field, Arr
     """
     user, foe, dice, last_damage = field
     dice, throw = draw(dice, "multi_hit", 8, hit & (move.multihit == TWO_TO_FIVE_HITS))
-    several = jnp.where(np.arange(len(_HITS), dtype=np.int32) == throw, _HITS, 0)
+    several = jnp.where(np.arange(len(HITS), dtype=np.int32) == throw, HITS, 0)
     hits = jnp.where(move.multihit == TWO_TO_FIVE_HITS, several.sum(dtype=jnp.int32), 1)
     hits = jnp.where(move.multihit == TWO_HITS, 2, hits)
     dice, first = damage(dice, user, foe, move, last_damage, hit)
@@ -290,32 +245,9 @@ def _deal(field: Field, move: Move, code: Array, hit: Array) -> tuple[Field, Arr
     dice, foe = effects.confuse(dice, foe, throw_at_held & (throw < move.second_chance))
     foe = effects.build_rage(foe, jnp.where(move.self_destructs, 0, blows))
     rages = held_or_dealt & move.rages & ~user.raging
-    user = user.where(rages, lock=code, lock_accuracy=_ACCURATE)
-    field = _trap(Field(user, foe, dice, last_damage), code, (dealt | shielded) & move.traps)
+    user = user.where(rages, lock=code, lock_accuracy=ACCURATE)
+    field = trap(Field(user, foe, dice, last_damage), code, (dealt | shielded) & move.traps)
     return field, hit & ~first.failed, bare
-
-
-def _trap(field: Field, code: Array, hit: Array) -> Field:
-    """The first hit begins two to five turns in which the foe cannot move."""
-    user, foe, dice, last_damage = field
-    begins = hit & ~user.trapping
-    dice, throw = draw(dice, "trapping_turns", 8, begins)
-    several = jnp.where(np.arange(len(_HITS), dtype=np.int32) == throw, _HITS, 0)
-    turns = several.sum(dtype=jnp.int32)
-    # Upstream draws, and traps nobody, where the foe has fainted.
-    begins &= foe.hp > 0
-    user = user.where(
-        begins,
-        **{"lock": code, "lock_time": turns, "lock_total": turns, "lock_target": foe.slot},
-        lock_damage=last_damage,
-    )
-    return Field(user, _held_fast(foe, user, hit & (foe.hp > 0)), dice, last_damage)
-
-
-def _held_fast(foe: Side, user: Side, wanted: Array) -> Side:
-    """For this turn and the next, by whoever began it."""
-    foe = foe.where(wanted & ~foe.trapped, trap_by=user.slot, trap_shown=False)
-    return foe.where(wanted, trap_time=_TRAP_TURNS)
 
 
 def _effect(field: Field, move: Move, code: Array, hit: Array) -> Field:
@@ -425,7 +357,7 @@ def _after_move(field: Field, move: Move, wanted: Array, able: Array) -> Field:
     target_hp = jnp.where(move.to_self, user.hp, foe.hp)
     user = user.where(able & (target_hp == 0), recharge=False)
     user = user.release(able & user.thrashing & (user.lock_time == 0))
-    user, foe = _trap_goes_on(user, foe, able & user.trapping, target_hp)
+    user, foe = hold_on(user, foe, able & user.trapping, target_hp)
 
     after = wanted & (~able | (target_hp > 0))
     user = user.where(after & (user.toxic > 0) & _ails(user), toxic=user.toxic + 1)
@@ -437,22 +369,6 @@ def _after_move(field: Field, move: Move, wanted: Array, able: Array) -> Field:
     amount = _sixteenth(user)
     user, foe = effects.lose(user, amount, drained), effects.recover(foe, amount, drained)
     return Field(user, foe, dice, last_damage)
-
-
-def _trap_goes_on(user: Side, foe: Side, wanted: Array, target_hp: Array) -> tuple[Side, Side]:
-    """Whether the foe is held for another turn; in the last one neither player can tell."""
-    user = user.release(wanted & (target_hp == 0))
-    wanted = wanted & (target_hp > 0)
-    last = wanted & (user.lock_time == 1)
-    feint = last & (user.lock_total != _LONGEST_TRAP)
-    user, foe = _feint(user, foe, feint), _feint(foe, user, feint)
-    foe = _held_fast(foe, user, wanted & ~last)
-    return user, foe.where(wanted & ~last & (user.lock_total > user.lock_time), trap_shown=True)
-
-
-def _feint(side: Side, other: Side, wanted: Array) -> Side:
-    began = side.where(wanted & (side.feint_time == 0), feint_time=_TRAP_TURNS)
-    return began.where(wanted, feint_with=other.slot)
 
 
 def _ails(side: Side) -> Array:

@@ -14,7 +14,8 @@ from jax import Array
 
 from ...kernels import Lifted, lift
 from . import generator, moves, teams
-from .side import Side, at, load, place, store
+from .layout import load, place, store
+from .side import Side, at
 from .state import NUM_MOVES, NUM_PLAYERS, ONGOING, TEAM_SIZE, Draws, Request, State
 from .teams import Member, member
 from .turn import Battle, Choice, Team, enter, legal, play, select_move

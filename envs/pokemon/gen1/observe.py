@@ -75,7 +75,7 @@ from .features import (
     move_features,
 )
 from .moves import BURN, any_of, with_flag
-from .side import SEEN_BITS, at, unpack_condition, unpack_flags
+from .side import CONDITION, FLAGS, SEEN_BITS, at, from_bits
 from .state import NUM_MOVES, NUM_PLAYERS, TEAM_SIZE, Params, State
 from .teams import member
 
@@ -251,8 +251,8 @@ def _side(state: State, table: Array) -> _Side:
     hp, max_hp = state.hp.astype(jnp.int32), jnp.maximum(team.max_hp, 1)
     percent = (100 * hp + max_hp - 1) // max_hp  # upward; 100 is for full health alone
     percent = jnp.where(hp < max_hp, jnp.minimum(percent, 99), percent)
-    flags = unpack_flags(state.flags.astype(jnp.int32))
-    status = unpack_condition(state.condition.astype(jnp.int32))["status"]
+    flags = from_bits(state.flags.astype(jnp.int32), FLAGS)
+    status = from_bits(state.condition.astype(jnp.int32), CONDITION)["status"]
     species = standing(state.species, team.species)
     base_pp = state.base_pp.astype(jnp.int32)
     seen = (state.seen.astype(jnp.int32) >> (SEEN_BITS * _SLOTS)) & (2**SEEN_BITS - 1)

@@ -9,14 +9,14 @@ import numpy as np
 from flax import struct
 from jax import Array
 
-from .moves import BIDE, BURN, NO_MOVE, NUM_WORDS, PARALYSIS, RAGE, any_of, with_flag
-from .state import NUM_MOVES, TEAM_SIZE, State
+from .moves import BIDE, BURN, PARALYSIS, RAGE, any_of, with_flag
+from .state import NUM_MOVES
 from .teams import Member
 
 SPEED_STAT, ATTACK_STAT = 4, 0
-_LOCK = ("lock", "lock_time", "lock_total", "lock_accuracy", "lock_damage", "lock_target")
-_TRAP = ("trap_time", "trap_by", "trap_shown", "feint_time", "feint_with")
-_TOGGLES = ("seeded", "light_screen", "mist", "focused", "minimized", "hidden")
+LOCK = ("lock", "lock_time", "lock_total", "lock_accuracy", "lock_damage", "lock_target")
+TRAP_FIELDS = ("trap_time", "trap_by", "feint_time", "feint_with")
+TOGGLES = ("seeded", "light_screen", "mist", "focused", "minimized", "hidden")
 _PLACES = np.arange(NUM_MOVES, dtype=np.int32)
 
 
@@ -134,7 +134,7 @@ class Side(struct.PyTreeNode, kw_only=True):
 
     def release(self, condition: Array) -> Self:
         """What it was held to is over."""
-        return self.where(condition, **dict.fromkeys(_LOCK, 0))
+        return self.where(condition, **dict.fromkeys(LOCK, 0))
 
     @property
     def action_speed(self) -> Array:
@@ -156,6 +156,48 @@ def put(values: Array, index: Array | int, value: Array) -> Array:
     """`values` with another value at one index along the first axis."""
     places = np.arange(values.shape[0], dtype=np.int32).reshape(-1, *[1] * (values.ndim - 1))
     return jnp.where(places == index, jnp.broadcast_to(value, values.shape), values)
+
+
+# -- bits
+
+Bits = Mapping[str, int]
+"""Fields of a side in one word, with as many bits each: flags where it is one."""
+
+CONDITION: Bits = {"status": 3, "sleep_time": 3, "sleep_by_foe": 1, "sub_fainted": 1}
+FLAGS: Bits = {
+    **dict.fromkeys(("transformed", "flinch", "recharge", "reflect"), 1),
+    "virtual": NUM_MOVES,
+    **dict.fromkeys(TOGGLES, 1),
+    "disabled_place": 2,
+}
+TRAP: Bits = {
+    **{"trap_time": 2, "trap_by": 3, "feint_time": 2, "feint_with": 3, "lock_target": 3},
+    **{"trap_shown": 1, "curled": 1},
+}
+LOCK_TIME: Bits = {"lock_time": 4, "lock_total": 4}
+
+
+def to_bits(side: Any, fields: Bits) -> Array:
+    """int32"""
+    word, shift = jnp.zeros((), jnp.int32), 0
+    for name, bits in fields.items():
+        value = getattr(side, name).astype(jnp.int32)
+        if name == "virtual":  # one bit a place
+            value = (value << _PLACES).sum(dtype=jnp.int32)
+        word, shift = word + (value << np.int32(shift)), shift + bits
+    return word
+
+
+def from_bits(word: Array, fields: Bits) -> dict[str, Array]:
+    """int32 -> int32, and bool where it is one bit"""
+    values, shift = {}, 0
+    for name, bits in fields.items():
+        value = (word >> np.int32(shift)) & np.int32(2**bits - 1)
+        if name == "virtual":
+            value = (value >> _PLACES) & 1
+        flag = bits == 1 or name == "virtual"
+        values[name], shift = value != 0 if flag else value, shift + bits
+    return values
 
 
 # -- statistics
@@ -207,16 +249,22 @@ def clear(side: Side, condition: Array) -> Side:
         last_used=0,
         substitute_hp=0,
         confusion=0,
-        **dict.fromkeys(_LOCK + _TRAP + _TOGGLES, 0),
-        **dict.fromkeys(("toxic", "disabled", "disabled_place", "disable_time", "curled"), 0),
+        **dict.fromkeys(LOCK + TRAP_FIELDS + TOGGLES, 0),
+        **dict.fromkeys(("toxic", "disabled", "disabled_place", "disable_time"), 0),
+        **dict.fromkeys(("curled", "trap_shown"), 0),
     )
     return drop_stats(side, condition)
+
+
+def _of_fainted(side: Side) -> Array:
+    bit = sum(CONDITION.values()) - 1
+    return jnp.where(side.sub_fainted, np.int32(1 << bit), 0)
 
 
 def switch(side: Side, condition: Array, slot: Array, incoming: Member) -> Side:
     """The active Pokemon leaves for the one in this slot.  upstream: switchIn"""
     # A Pokemon that fainted is without status from here on.
-    leaving = jnp.where(side.fainted, pack_condition(side) & _SUB_FAINTED, pack_condition(side))
+    leaving = jnp.where(side.fainted, _of_fainted(side), to_bits(side, CONDITION))
     order = side.order
     gone = put(side.team_hp, side.slot, side.hp)
     conditions = put(side.team_condition, side.slot, leaving)
@@ -231,45 +279,15 @@ def switch(side: Side, condition: Array, slot: Array, incoming: Member) -> Side:
         member=incoming,
         hp=at(gone, slot),
         base_pp=at(pp, slot),
-        **unpack_condition(at(conditions, slot)),
+        **from_bits(at(conditions, slot), CONDITION),
     )
     came = clear(came, jnp.ones((), bool))
     came = update_speed(came, jnp.ones((), bool))
     return select_side(condition, came, side)
 
 
-def team_hp(side: Side) -> Array:
-    """Of the whole team, [S]."""
-    return put(side.team_hp, side.slot, side.hp)
-
-
-def team_conditions(side: Side) -> dict[str, Array]:
-    """What `pack_condition` holds, of the whole team, [S] each."""
-    return unpack_condition(put(side.team_condition, side.slot, pack_condition(side)))
-
-
-def select_side(condition: Array, on_true: Side, on_false: Side) -> Side:
-    def pick(a: Array, b: Array) -> Array:
-        return b if a is b else jnp.where(condition, a, b)
-
-    return jax.tree.map(pick, on_true, on_false)
-
-
-# -- packed bits
-
 SEEN_BITS = 5
 """Of a slot in `State.seen`: the moves of the set by their places, then the Pokemon itself."""
-_CAME_IN = np.int32(1 << NUM_MOVES)
-
-_STATUS, _SLEEP_SHIFT, _SLEEP_BITS = np.int32(7), 3, np.int32(7)
-_BY_FOE, _SUB_FAINTED = np.int32(64), np.int32(128)
-_VIRTUAL_SHIFT, _TOGGLES_SHIFT, _PLACE_SHIFT = 4, 8, 14
-_BITS = ("transformed", "flinch", "recharge", "reflect")
-# Fields of `State.trap`, and of `State.lock_time`, with their bits.
-_TRAP_BITS = {"trap_time": 2, "trap_by": 3, "feint_time": 2, "feint_with": 3, "lock_target": 3}
-_SHOWN = ("trap_shown", "curled")
-_SHOWN_SHIFT = sum(_TRAP_BITS.values())
-_TIME_BITS = {"lock_time": 4, "lock_total": 4}
 
 
 def reveal(side: Side, condition: Array) -> Side:
@@ -281,167 +299,18 @@ def reveal(side: Side, condition: Array) -> Side:
     return side.where(condition & own, seen=side.seen | bit)
 
 
-def pack_condition(side: Side) -> Array:
-    asleep = side.sleep_time << np.int32(_SLEEP_SHIFT)
-    flags = jnp.where(side.sleep_by_foe, _BY_FOE, 0) + jnp.where(side.sub_fainted, _SUB_FAINTED, 0)
-    return side.status + asleep + flags
+def team_hp(side: Side) -> Array:
+    """Of the whole team, [S]."""
+    return put(side.team_hp, side.slot, side.hp)
 
 
-def unpack_condition(byte: Array) -> dict[str, Array]:
-    return {
-        "status": byte & _STATUS,
-        "sleep_time": (byte >> np.int32(_SLEEP_SHIFT)) & _SLEEP_BITS,
-        "sleep_by_foe": (byte & _BY_FOE) != 0,
-        "sub_fainted": (byte & _SUB_FAINTED) != 0,
-    }
+def team_conditions(side: Side) -> dict[str, Array]:
+    """What CONDITION holds, of the whole team, [S] each."""
+    return from_bits(put(side.team_condition, side.slot, to_bits(side, CONDITION)), CONDITION)
 
 
-def pack_flags(side: Side) -> Array:
-    bits = [*(getattr(side, name) for name in _BITS), *side.virtual]
-    bits += [getattr(side, name) for name in _TOGGLES]
-    low = sum(jnp.where(bit, np.int32(1 << i), 0) for i, bit in enumerate(bits))
-    return low + (side.disabled_place << np.int32(_PLACE_SHIFT))
+def select_side(condition: Array, on_true: Side, on_false: Side) -> Side:
+    def pick(a: Array, b: Array) -> Array:
+        return b if a is b else jnp.where(condition, a, b)
 
-
-def unpack_flags(bits: Array) -> dict[str, Array]:
-    def bit(place: int) -> Array:
-        return (bits & np.int32(1 << place)) != 0
-
-    return {
-        **{name: bit(i) for i, name in enumerate(_BITS)},
-        **{name: bit(_TOGGLES_SHIFT + i) for i, name in enumerate(_TOGGLES)},
-        "virtual": ((bits >> (_PLACES + np.int32(_VIRTUAL_SHIFT))) & 1) != 0,
-        "disabled_place": bits >> np.int32(_PLACE_SHIFT),
-    }
-
-
-def pack_trap(side: Side) -> Array:
-    bits = [jnp.where(getattr(side, name), np.int32(1 << i), 0) for i, name in enumerate(_SHOWN)]
-    return _pack(side, _TRAP_BITS) + (sum(bits) << np.int32(_SHOWN_SHIFT))
-
-
-def unpack_trap(bits: Array) -> dict[str, Array]:
-    high = bits >> np.int32(_SHOWN_SHIFT)
-    shown = {name: (high & np.int32(1 << i)) != 0 for i, name in enumerate(_SHOWN)}
-    return {**_unpack(bits, _TRAP_BITS), **shown}
-
-
-def pack_time(side: Side) -> Array:
-    return _pack(side, _TIME_BITS)
-
-
-def _pack(side: Side, fields: Mapping[str, int]) -> Array:
-    word, shift = jnp.zeros((), jnp.int32), 0
-    for name, bits in fields.items():
-        word, shift = word + (getattr(side, name) << np.int32(shift)), shift + bits
-    return word
-
-
-def _unpack(word: Array, fields: Mapping[str, int]) -> dict[str, Array]:
-    values, shift = {}, 0
-    for name, bits in fields.items():
-        values[name] = (word >> np.int32(shift)) & np.int32(2**bits - 1)
-        shift += bits
-    return values
-
-
-# -- between the state and the sides
-
-_SMALL = (
-    *("species", "types", "moves", "pp", "last_used", "substitute_hp", "confusion"),
-    *("last_move", "last_enemy_move", "last_selected", "last_selected_slot"),
-    *("last_enemy_selected", "lock", "lock_accuracy", "toxic", "disabled", "disable_time"),
-)
-"""Fields of State that are bytes, and of one name with a side's."""
-
-
-def load(state: State, player: int, own: Member, rows: Any) -> Side:
-    """rows: chosen_row, used_row, counterable and form_speed, which a lookup tells."""
-
-    def of(name: str) -> Array:
-        return getattr(state, name)[player].astype(jnp.int32)
-
-    order, hp, conditions = of("order"), of("hp"), of("condition")
-    slot = order[0]
-    names = [*_SMALL, "stored_stats", "modified_stats", "boosts", "speed", "lock_damage"]
-    return Side(
-        order=order,
-        team_hp=hp,
-        team_condition=conditions,
-        team_pp=of("base_pp"),
-        slot=slot,
-        seen=of("seen"),
-        member=own,
-        hp=at(hp, slot),
-        base_pp=at(of("base_pp"), slot),
-        **unpack_condition(at(conditions, slot)),
-        **unpack_flags(of("flags")),
-        **unpack_trap(of("trap")),
-        **_unpack(of("lock_time"), _TIME_BITS),
-        **{name: of(name) for name in names},
-        **rows,
-    )
-
-
-def place(team: Member) -> Side:
-    """The side of a team, [S, ...] in every field, with its first Pokemon in and nothing done yet.
-    upstream: the constructors of Side and Pokemon, and switchIn"""
-    own = Member(*(values[0] for values in team))
-    zero, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
-    numbers = ["status", "sleep_time", "speed", "last_used", "substitute_hp", "confusion"]
-    numbers += ["last_move", "last_enemy_move", "last_selected_slot", "toxic", "disabled"]
-    numbers += ["disabled_place", "disable_time", *_LOCK, *_TRAP]
-    numbers.remove("trap_shown")
-    flags = ("sleep_by_foe", "sub_fainted", *_SHOWN, *_BITS, *_TOGGLES)
-    row = jnp.zeros(NUM_WORDS, jnp.uint32)
-    side = Side(
-        order=jnp.arange(TEAM_SIZE, dtype=jnp.int32),
-        team_hp=team.max_hp,
-        team_condition=jnp.zeros(TEAM_SIZE, jnp.int32),
-        team_pp=team.pp,
-        slot=zero,
-        seen=zero,
-        member=own,
-        hp=own.max_hp,
-        base_pp=own.pp,
-        species=own.species,
-        form_speed=own.base_speed,
-        types=own.types,
-        stored_stats=own.stats,
-        modified_stats=own.stats,
-        boosts=jnp.zeros(7, jnp.int32),
-        moves=own.moves,
-        pp=own.pp,
-        virtual=jnp.zeros(NUM_MOVES, bool),
-        last_selected=jnp.full((), NO_MOVE, jnp.int32),
-        last_enemy_selected=jnp.full((), NO_MOVE, jnp.int32),
-        chosen_row=row,
-        used_row=row,
-        **dict.fromkeys(numbers, zero),
-        **dict.fromkeys((*flags, "counterable"), no),
-    )
-    return update_speed(side, jnp.ones((), bool))
-
-
-def store(sides: tuple[Side, Side]) -> dict[str, Array]:
-    """Fields of State, [P, ...]."""
-    both: dict[str, Array] = {}
-
-    def write(name: str, dtype: Any, of: Any) -> None:
-        both[name] = jnp.stack([of(side) for side in sides]).astype(dtype)
-
-    write("order", jnp.uint8, lambda s: s.order)
-    write("hp", jnp.int16, team_hp)
-    write("condition", jnp.uint8, lambda s: put(s.team_condition, s.slot, pack_condition(s)))
-    write("base_pp", jnp.uint8, lambda s: put(s.team_pp, s.slot, s.base_pp))
-    write("flags", jnp.uint16, pack_flags)
-    write("trap", jnp.uint16, pack_trap)
-    write("lock_time", jnp.uint8, pack_time)
-    write("lock_damage", jnp.int32, lambda s: s.lock_damage)
-    write("seen", jnp.uint32, lambda s: s.seen | (_CAME_IN << (s.slot * SEEN_BITS)))
-    write("boosts", jnp.int8, lambda s: s.boosts)
-    for name in ("stored_stats", "modified_stats", "speed"):
-        write(name, jnp.int16, lambda s, name=name: getattr(s, name))
-    for name in _SMALL:
-        write(name, jnp.uint8, lambda s, name=name: getattr(s, name))
-    return both
+    return jax.tree.map(pick, on_true, on_false)

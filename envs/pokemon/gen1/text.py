@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from .moves import NO_MOVE, STATUSES, STRUGGLE, data, with_flag
-from .side import unpack_condition, unpack_flags, unpack_trap
+from .side import CONDITION, FLAGS, TRAP, from_bits
 from .state import NUM_PLAYERS, ONGOING, TEAM_SIZE, TIE, Params, Request, State
 from .teams import member
 
@@ -74,7 +74,7 @@ def portraits(state: State, params: Params) -> tuple[tuple[Portrait, ...], ...]:
 def _team(state: State, player: int, params: Params) -> tuple[Portrait, ...]:
     rows = np.asarray(params.teams[state.team[player]])
     packed: Any = np.asarray(state.condition[player], np.int32)
-    conditions = unpack_condition(packed)
+    conditions = from_bits(packed, CONDITION)
     found = []
     for slot in range(TEAM_SIZE):
         own = member(rows[slot])
@@ -118,7 +118,7 @@ def _boosts(state: State, player: int) -> Mapping[str, int]:
 def _volatiles(state: State, player: int) -> tuple[str, ...]:
     packed: Any = np.asarray(state.flags[player], np.int32)
     bits: Any = np.asarray(state.trap[player], np.int32)
-    flags = unpack_flags(packed)
+    flags = from_bits(packed, FLAGS)
     confusion, substitute = int(state.confusion[player]), int(state.substitute_hp[player])
     lock = int(state.lock[player])
     held = _names()["moves"].get(lock)
@@ -130,7 +130,7 @@ def _volatiles(state: State, player: int) -> tuple[str, ...]:
         f"charging {held}": charges,
         f"held to {held}": lock > 0 and not charges,
         "has to recharge": flags["recharge"],
-        "trapped": bool(unpack_trap(bits)["trap_time"]),
+        "trapped": bool(from_bits(bits, TRAP)["trap_time"]),
         f"{_names()['moves'].get(disabled)} disabled": disabled > 0,
         "out of reach": flags["hidden"],
         "seeded": flags["seeded"],

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .action import Field, residual_damage, run_move
+from .action import residual_damage, run_move
 from .generator import Dice, discard, draw
+from .locks import Field
 from .moves import (
     CANNOT_MOVE,
     FAINTED,
