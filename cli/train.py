@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ..envs.animation import record_episode, save_animation
 from ..envs.files import write_atomically
+from ..envs.game import Game
 from ..envs.registry import make
 from ..train import RunOptions, load_policy
 from ..train import run as training
@@ -59,6 +60,11 @@ class Train:
         del options["json"], options["video"]
         if self.video and self.video.suffix not in (".gif", ".mp4"):
             raise ValueError(f"--video {self.video} must end in .gif or .mp4")
+        if self.video and isinstance(training.plan(RunOptions(**options))[0].make().env, Game):
+            raise ValueError(
+                f"--video shows one agent, and {self.env} is a game of several: leave it out; "
+                "`simlift replay` shows games that were recorded"
+            )
         result = training.run(RunOptions(**options), screen.console)
         result["reference"] = evaluate_in_reference(result, self.eval_episodes, self.seed)
         if self.video:
