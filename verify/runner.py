@@ -119,8 +119,15 @@ class Run(Session):
             "mismatch_rate_at_most": 3 / self.transitions if holds else None,
             "confidence": 0.95,
             "policies": policies,
-            "variants": [variant.name for variant in self.suite.variants],
+            "variants": [variant.name for variant in self.variants],
         }
+
+    @property
+    def variants(self) -> Sequence[Variant]:
+        """Those that are to be compared."""
+        cells = self.options.cells
+        chosen = {name for name, _ in cells} if cells is not None else None
+        return [v for v in self.suite.variants if chosen is None or v.name in chosen]
 
     # -- the levels
 
@@ -206,7 +213,7 @@ class Run(Session):
 
     def _hazards(self) -> None:
         rounded = [variant for plan in self.suite.floats for variant in plan.variants]
-        variants = list({repr(v): v for v in (*self.suite.variants, *rounded)}.values())
+        variants = list({repr(v): v for v in (*self.variants, *rounded)}.values())
         for i, variant in enumerate(variants):
             self.progress(f"L0 {variant.name}", i / len(variants))
             self.rows += self.host.hazards(variant)

@@ -89,6 +89,15 @@ def test_result_is_json_and_claims_no_more_than_was_compared(tmp_path: Path) -> 
     assert told == sorted(told) and told[0] >= 0 and told[-1] <= 1
 
 
+def test_what_was_not_chosen_is_not_claimed(tmp_path: Path) -> None:
+    suite = get_suite("pong")
+    assert len(suite.variants) > 1
+    cells = [(suite.variants[0].name, "random")]
+    result = verify(suite, Options(episodes=2, levels=["L0", "L3"], cells=cells, bank=tmp_path))
+    assert result["holds"] and result["claim"]["variants"] == [suite.variants[0].name]
+    assert {row["variant"] for row in result["levels"]} <= {suite.variants[0].name, ""}
+
+
 @pytest.mark.reference
 def test_nothing_compared_is_nothing_claimed(tmp_path: Path) -> None:
     result = verify(narrowed(get_suite("pong")), Options(levels=["L2"], bank=tmp_path))

@@ -57,7 +57,10 @@ def keep(
         mutated = dataclasses.replace(suite, environment=make, **_converted(suite, variant, make))
         other = Player(mutated, Comparison.local(mutated, variant), variant)
         actions = np.repeat(np.asarray(trees["action"])[None, None], STREAMS, 1)
-        ours, theirs = player.play(starts, actions)[1], other.play(starts, actions)[1]
+        try:
+            ours, theirs = player.play(starts, actions)[1], other.play(starts, actions)[1]
+        except ValueError as error:  # a domain is wider than what is legal
+            return Kept(None, f"the reference refuses that step: {error}")
     telling = theirs.bad[0] & ~ours.bad[0]
     if not telling.any():
         agree = "agree" if not ours.count else "do not agree"

@@ -193,6 +193,18 @@ def test_a_refuted_mutant_becomes_a_test(tmp_path: Path) -> None:
     assert kept.path.with_name(f"test_{kept.path.stem}.py").is_file()
     assert replay(kept.path)["mismatches"] == 0
 
+    def refusing(variant: Any, num_envs: int) -> Any:
+        reference = SUITE.reference(variant, num_envs)
+        reference.step = refuse
+        return reference
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise ValueError("no such action")
+
+    other = dataclasses.replace(SUITE, reference=refusing)
+    kept = keep(other, found.variant, found.verdict, make, "overlaps", tmp_path)
+    assert kept.path is None and kept.reason == "the reference refuses that step: no such action"
+
 
 @pytest.mark.reference
 @pytest.mark.parametrize("variant", SUITE.variants, ids=lambda v: v.name)
