@@ -46,6 +46,11 @@ def find_opponents(game: str) -> dict[str, Opponent]:
     return found or {"random": random_legal}
 
 
+def first_opponent(game: Game[Any, Any, Any]) -> str:
+    """Whom a game's score is won against."""
+    return next(iter(find_opponents(game.name)))
+
+
 def play_opponents(
     policy: Actor,
     game: Game[Any, Any, Any],

@@ -29,7 +29,7 @@ from .checkpoint import (
 from .config import PPOConfig
 from .evaluate import evaluate
 from .logs import CsvLog, LiveTable, TensorBoardLog, read_rows, save_curve
-from .opponents import find_opponents, play_opponents
+from .opponents import first_opponent, play_opponents
 from .policy import Policy
 from .ppo import LOG_POINTS, LOSSES, PPO, RunnerState
 from .presets import SCORES, find_preset
@@ -378,11 +378,6 @@ def final_scores(
         "eval_episodes": num_episodes * recipe.num_seeds,
         "unfinished": unfinished,
     }
-
-
-def first_opponent(game: Game[Any, Any, Any]) -> str:
-    """Whom a game's score is won against."""
-    return next(iter(find_opponents(game.name)))
 
 
 def sparring(

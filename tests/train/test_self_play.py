@@ -120,7 +120,7 @@ def test_who_waits_teaches_the_policy_nothing(
     config = dataclasses.replace(CONFIG, normalize_advantages=False)
     loss = PPO(config, GAME)._loss
     advantage = jnp.ones(waiting.reward.shape)
-    gradient = jax.grad(loss, has_aux=True)(
+    gradient = jax.jit(jax.grad(loss, has_aux=True))(
         runner.params, ppo.policy(runner), waiting, advantage, ()
     )[0]["params"]
     assert all((x == 0).all() for x in jax.tree.leaves([gradient["actor"], gradient["policy"]]))
