@@ -88,6 +88,18 @@ def test_battles_agree_step_by_step_and_running_free(mixed: tuple[Any, Recording
         assert comparison.judge(recording, wrong).by_field == {name: NUM_ENVS * NUM_STEPS}
 
 
+@pytest.mark.parametrize("variant", VARIANTS[2:], ids=lambda variant: variant.name)
+def test_battles_of_all_moves_agree_running_free(variant: Any) -> None:
+    with SUITE.reference(variant, NUM_ENVS) as showdown:
+        played = record_policy(SUITE, showdown, SUITE.policies(variant)["mixed"], 0, NUM_STEPS, 1)
+        _, draws, recording = next(played)
+    comparison = Comparison.local(SUITE, variant)
+    free = comparison.free_running(comparison.start(draws)[0], recording)[1]
+    assert (free.count, free.by_field) == (0, {})
+    had = recording.snapshots["volatiles"].any((0, 1, 2))
+    assert had.sum() > 15 and recording.outcome.terminated.any()
+
+
 def test_a_step_may_draw_nothing() -> None:
     none = np.zeros(1, np.int32)
     log = DrawLog(count=none, step_count=none, site=np.zeros((1, 0)), value=np.zeros((1, 0)))
