@@ -71,6 +71,7 @@ class Judge(Protocol):
         tree: str,
         folder: Path,
         mode: Mode,
+        seed: int | None = None,
     ) -> Verdict: ...
 
 

@@ -45,7 +45,7 @@ SECRET = re.compile(r"(_KEY|_TOKEN|_SECRET|PASSWORD)$")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One judged attempt. folder: its name in attempts/ and patches/; begun, left: digests of what
-    the coder began from, and of what it left."""
+    the coder began from, and of what it left; seed: the one it was judged with."""
 
     item: str
     folder: str
@@ -53,6 +53,7 @@ class Attempt:
     model: str
     words: str
     verdict: str
+    seed: int
     begun: str
     left: str
 
@@ -118,6 +119,7 @@ class Recording:
                     model=begun[key]["model"],
                     words=words.get(key, ""),
                     verdict=data["verdict"],
+                    seed=data["seed"],
                     begun=trees[name]["begun"],
                     left=trees[name]["left"],
                 )

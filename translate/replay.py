@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from . import judge as judges
 from .agents.replay import Replay
@@ -14,6 +15,7 @@ from .recording import Recording
 from .sandbox import Mode
 from .spending import Standing
 from .tactics import Move, Round
+from .verdict import Verdict
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,22 +35,29 @@ def replay(
     *,
     until: str | None = None,
     resume: bool = False,
+    new_seeds: bool = False,
     mode: Mode = "bubblewrap",
     judge: Judge = judges.judge,
     listen: Listener = lambda event, standing: None,
 ) -> Replayed:
-    """Play a recording in a new folder, every attempt judged anew with a seed of its own.
+    """Play a recording in a new folder, every attempt judged anew.
 
-    until: the last item that is played; resume: go on with a replay in that folder. It stops where
-    a verdict is not the recorded one. Raises ValueError for an item that was not recorded, sources
-    that cannot be had, and a target that is not empty; else as `translate`.
+    until: the last item that is played; resume: go on with a replay in that folder; new_seeds:
+    judge with others than the recorded ones, by which a mutant may stay open that was found. It
+    stops where a verdict is not the recorded one. Raises ValueError for an item that was not
+    recorded, sources that cannot be had, and a target that is not empty; else as `translate`.
     """
     attempts = recording.attempts
     if until is not None and until not in attempts:
         raise ValueError(f"{recording.name} has no {until!r}; it has {', '.join(attempts)}")
     ready = resume and (target / FILE).is_file()
     project = Project.read(target) if ready else recording.prepare(target)
+    seeds = {one.folder: one.seed for known in attempts.values() for one in known}
     agreed, judged = True, 0
+
+    def again(*args: Any, folder: Path, **given: Any) -> Verdict:
+        seed = None if new_seeds else seeds.get(folder.name)
+        return judge(*args, folder=folder, seed=seed, **given)
 
     def choose(
         item: str, done: Sequence[Round], *, models: Sequence[str], flat_rounds: int
@@ -83,7 +92,7 @@ def replay(
         resume=ready,
         coder=lambda means: Replay(dataclasses.replace(means, model=str(recording.folder))),
         mode=mode,
-        judge=judge,
+        judge=again,
         listen=compare,
         choose=choose,
     )

@@ -80,6 +80,8 @@ class Replay:
     """Last item that is played, such as plan; all, unless given."""
     resume: bool = False
     """Go on with a replay that was interrupted."""
+    new_seeds: bool = False
+    """Judge with other seeds than the recorded ones."""
     sandbox: Mode = "bubblewrap"
     """unconfined: without one, where the kernel allows none; it protects nothing."""
     json: bool = False
@@ -96,6 +98,7 @@ class Replay:
                     out,
                     until=self.until,
                     resume=self.resume,
+                    new_seeds=self.new_seeds,
                     mode=self.sandbox,
                     listen=Teller(screen.console, progress, out, "").tell,
                 )

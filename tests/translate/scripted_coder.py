@@ -69,6 +69,7 @@ class Judge:
     def __init__(self) -> None:
         self.done: dict[str, list[str] | None] = {}
         self.judged: list[tuple[str, str]] = []
+        self.seeds: list[int | None] = []
 
     def __call__(
         self,
@@ -81,9 +82,11 @@ class Judge:
         folder: Path,
         mode: Mode,
         limits: Limits | None = None,
+        seed: int | None = None,
     ) -> Verdict:
         copy.restore(tree)
         self.judged.append((base, tree))
+        self.seeds.append(seed)
         done = copy.workspace / "judge" / "done.json"
         item = folder.name.split("-", 1)[1].rsplit("-", 1)[0]
         self.done[item] = json.loads(done.read_text()) if done.exists() else None
@@ -92,7 +95,7 @@ class Judge:
         if broken.exists():
             score, note = json.loads(broken.read_text())
             found = Finding(line=f"broken {note}".strip(), signature="broken", score=score)
-        verdict = found.verdict(123_456_789, 0.25)
+        verdict = found.verdict(123_456_788 + len(self.judged) if seed is None else seed, 0.25)
         verdict.write(folder)
         if rendering.phase == "certificate":
             projects.write(folder, {"judge/certificate.json": "{}"})

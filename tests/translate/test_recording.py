@@ -88,6 +88,18 @@ def test_a_replay_repeats_every_attempt_and_judges_it_anew(
         }
 
 
+@pytest.mark.parametrize("new_seeds", [False, True])
+def test_attempts_are_judged_with_the_recorded_seeds_unless_others_are_wanted(
+    new_seeds: bool, run: tuple[Project, Outcome], recording: Recording, tmp_path: Path
+) -> None:
+    judge = Judge()
+    assert play(recording, tmp_path / "again", judge=judge, new_seeds=new_seeds).agreed
+    events = journal.read(run[1].folder / "journal.jsonl")
+    recorded = [event.data["seed"] for event in events if event.kind == JUDGED]
+    assert len({*recorded}) == 7
+    assert judge.seeds == ([None] * 7 if new_seeds else recorded)
+
+
 def test_a_recording_names_no_place_and_no_key(
     run: tuple[Project, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,11 +42,12 @@ class AsRecorded:
         tree: str,
         folder: Path,
         mode: Mode,
+        seed: int | None = None,
     ) -> Verdict:
         copy.restore(tree)
         line = self.verdicts[folder.name]
         made = Finding(line=line, signature="" if line == PASS else line, score=float(line == PASS))
-        verdict = made.verdict(seed=0, seconds=0.0)
+        verdict = made.verdict(seed=seed or 0, seconds=0.0)
         verdict.write(folder)
         return verdict
 
