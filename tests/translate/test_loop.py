@@ -104,7 +104,7 @@ def test_an_attempt_is_told_whole(project: Project) -> None:
     prompt = (outcome.folder / begun["folder"] / "prompt.md").read_text()
     assert begun["template"] in prompt and "translate `move`" in prompt
     judged = events(outcome, JUDGED)[3].data
-    assert (judged["score"], judged["seed"], judged["signature"]) == (1.0, 123_456_789, "")
+    assert (judged["score"], judged["seed"], judged["signature"]) == (1.0, 123_456_792, "")
     assert judged["commit"] == branch(outcome).attempts()[3].commit
     assert str(project.folder) not in (outcome.folder / "journal.jsonl").read_text()
 
