@@ -27,7 +27,7 @@ from .transfer import TransferOptions
 from .transfer.killer import TransferKiller
 from .transfer.level import run
 
-PROOF_TIMEOUT_S = 45.0  # of one part of one mutant
+PROOF_TIMEOUT_S = 45.0  # of CPU time, for one part of one mutant
 E1_STEPS, E1_ENVS = 4096, 64
 L4_EPISODES = 24
 L4_OPTIONS = TransferOptions(seeds=2, episodes=48)

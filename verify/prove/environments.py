@@ -119,8 +119,9 @@ class Prover:
     def compare(self, make: Make, timeout_s: float = 60.0) -> MutantVerdict:
         """The suite's environment against that of `make`, in every variant.
 
-        timeout_s: for z3, each part of an environment. The first variant in which it is refuted or
-        stays open decides; else, since all is proved or enumerated, the one that took most.
+        timeout_s: of CPU time for z3, each part of an environment. The first variant in which it
+        is refuted or stays open decides; else, since all is proved or enumerated, the one that took
+        most.
         """
         rows: list[tuple[Verdict, Variant]] = []
         for index, variant in enumerate(self.suite.variants):

@@ -136,7 +136,7 @@ def equivalent(
 ) -> Verdict:
     """Whether both functions give the same results for all `inputs`.
 
-    timeout_s: for z3; what takes longer is open. seed, samples: of the points tried before z3.
+    timeout_s: of CPU time, for z3; what takes longer is open. seed, samples: of the points tried before z3.
     Raises ImportError, with the remedy, where z3 is needed and missing.
     """
     started = time.monotonic()
@@ -261,7 +261,7 @@ def _solved(a: Side, b: Side, inputs: Inputs, points: Leaves, timeout_s: float) 
 
     unknowns = solver.Unknowns(inputs)
     given = [unknowns.terms[name] for name in sorted(inputs.shapes)]  # as jax orders a dict
-    comparison = solver.Comparison(unknowns, points, time.monotonic() + timeout_s)
+    comparison = solver.Comparison(unknowns, points, time.process_time() + timeout_s)
     try:
         if inputs.assume is not None:
             assumed = jax.make_jaxpr(inputs.assume)(dict(inputs.shapes))
