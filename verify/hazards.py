@@ -209,8 +209,18 @@ def no_index_out_of_bounds(env: Environment, params: Any, play: Play) -> tuple[i
     primitives = set(_primitives(jax.make_jaxpr(env.step)(*first, params).jaxpr))
     if not primitives & {"gather", "scatter", "dynamic_slice", "dynamic_update_slice"}:
         return len(primitives), []
-    checked = checkify.checkify(lambda p: _play(env, p), errors=checkify.index_checks)
-    error, _ = jax.jit(checked)(params)
+
+    def reset_and_step(played: tuple[Array, Any, Array]) -> Any:
+        key, state, action = played
+        return env.reset(key, params), env.step(key, state, action, params)
+
+    # One after the other: checkify cannot follow a batched loop that ends where each state says.
+    one_by_one = checkify.checkify(
+        lambda played: jax.lax.map(reset_and_step, played), errors=checkify.index_checks
+    )
+    played = (play.key, play.state, play.action)
+    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), played)
+    error, _ = jax.jit(one_by_one)(flat)
     message = error.get()
     return NUM_ENVS * NUM_STEPS, [] if message is None else [message.splitlines()[0]]
 

@@ -41,6 +41,16 @@ class OutOfBounds(Small):
         return seen.at[0].set(state.start[state.position])  # there are 4 places, and more steps
 
 
+class Searching(Small):
+    """Its loop ends where the state says, at another trip in each instance."""
+
+    def observe(self, state: WalkState, params: WalkParams) -> Array:
+        last = state.start.shape[0] - 1
+        end = jnp.minimum(state.position, last)
+        found = jax.lax.while_loop(lambda i: i < end, lambda i: i + 1, jnp.zeros_like(end))
+        return super().observe(state, params).at[0].set(state.start[found])
+
+
 class KeyReuse(Small):
     def sample_reset_draws(self, key: Array, params: WalkParams) -> WalkDraws:
         draws = super().sample_reset_draws(key, params)
@@ -193,6 +203,11 @@ def test_check_finds_its_hazard(check: str) -> None:
 
 def test_a_mask_that_allows_nothing_is_found() -> None:
     assert run("spaces_hold", NothingLegal)[1] == ["a state has no legal action"]
+
+
+def test_an_index_out_of_a_loop_of_its_own_end_is_followed() -> None:
+    count, wrong = run("no_index_out_of_bounds", Searching)
+    assert count > 0 and wrong == []
 
 
 def test_a_sound_environment_passes_every_check() -> None:

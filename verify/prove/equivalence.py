@@ -136,7 +136,8 @@ def equivalent(
 ) -> Verdict:
     """Whether both functions give the same results for all `inputs`.
 
-    timeout_s: of CPU time, for z3; what takes longer is open. seed, samples: of the points tried before z3.
+    timeout_s: of CPU time, for z3; what takes longer is open. seed, samples: of the points tried
+    before z3.
     Raises ImportError, with the remedy, where z3 is needed and missing.
     """
     started = time.monotonic()

@@ -24,8 +24,8 @@ PART_SECONDS = 1.0
 TRIP_SECONDS = 10.0
 """The same for a question about one trip of a loop."""
 UNITS_A_SECOND = 7_000_000
-"""Of z3's resource count, as measured on Pong's proofs. z3's own timeout is one of the clock, and what
-is proved must not depend on what else the machine does."""
+"""Of z3's resource count, as measured on Pong's proofs. z3's own timeout is one of the clock, and
+what is proved must not depend on what else the machine does."""
 TRIALS = 12
 """Points at which parts of two terms are compared before z3 is asked about them."""
 DEEPEST = 400
