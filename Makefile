@@ -98,6 +98,9 @@ certificates: $(INSTALLED)  ## verify everything at every level, into verify/cer
 	for env in pong cart_pole; do \
 	    $(SIMLIFT) verify $$env --level all --out build/certificates/$$env && \
 	    cp build/certificates/$$env/certificate.json verify/certificates/$$env.json; done
+	$(SIMLIFT) verify pokemon --format gen1randombattle gen1ou "any moves" --policy mixed \
+	    --battles 20000 --out build/certificates/pokemon
+	cp build/certificates/pokemon/certificate.json verify/certificates/pokemon.json
 
 clean:  ## remove everything that these commands made
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

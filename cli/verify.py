@@ -41,9 +41,9 @@ class Verify:
     levels: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["--level"])] = runner.LEVELS
     """Of L0 (hazards), L1 (properties), L2 (scenarios), L3 (rollouts: E2 and E3), targeted (the
     same with trained policies and an explorer), E1 (samplers), floats, coverage, L4 (transfer),
-    mutants; or all, which also writes a certificate."""
+    mutants; or all."""
     out: Path | None = None
-    """Folder for report.html and result.json; runs/verify-ENV by default."""
+    """Folder for report.html, result.json and certificate.json; runs/verify-ENV by default."""
     bank: Path | None = None
     """Folder of the regression bank; by default the package's own."""
     json: bool = False
@@ -56,15 +56,14 @@ class Verify:
         return -(-self.episodes * len(suite.policies(suite.variants[0])) // len(self.policies))
 
     def run(self, screen: Screen) -> int:
-        """Verify, write both files, and show the table of levels."""
+        """Verify, write the files, and show the table of levels."""
         suite = get_suite(self.env)
         out = self.out or Path("runs") / f"verify-{self.env.replace(':', '-')}"
         bank = self.bank or (runner.BANK if writable(runner.BANK) else out / "regressions")
-        levels = runner.ALL_LEVELS if "all" in self.levels else self.levels
         options = runner.Options(
             episodes=self._episodes(suite),
             seed=self.seed,
-            levels=levels,
+            levels=runner.ALL_LEVELS if "all" in self.levels else self.levels,
             bank=bank,
             isolated=True,
             cells=chosen_cells(suite, self.variants, self.policies),
@@ -76,9 +75,8 @@ class Verify:
             try:
                 result["report"] = str(write_report_apart(self.env, result, out / "report.html"))
             finally:  # last: by now nothing of the candidate runs that could write over it
-                if levels == runner.ALL_LEVELS:
-                    shown = certificate.statement(result, suite)
-                    result["certificate"] = str(certificate.write(shown, out / "certificate.json"))
+                shown = certificate.statement(result, suite)
+                result["certificate"] = str(certificate.write(shown, out / "certificate.json"))
                 write_atomically(out / "result.json", json.dumps(result, indent=1))
         if not screen.as_json:
             show_verification(screen.console, result)

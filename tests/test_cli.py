@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from simlift import cli
+from simlift.verify import certificate
 
 RESULT_KEYS = {"holds", "env", "claim", "compared", "mismatches", "levels", "seeds", "reference"}
 ROW_KEYS = {"level", "policy", "count", "mismatches", "seconds"}
@@ -112,6 +113,7 @@ def test_verify_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
     assert {row["level"] for row in result["levels"]} >= {"L0", "L1", "L2", "L3 E2", "L3 E3"}
     assert result["reference"] == {"name": "pufferlib-pong", "version": "3.0.0"}
     assert Path(tmp_path / result["report"]).is_file()
+    assert certificate.read(tmp_path / result["certificate"])["predicate"]["seeds"] == [7]
 
 
 @pytest.mark.reference

@@ -77,12 +77,12 @@ def read(path: Path) -> dict[str, Any]:
             data["predicate"][key]
     except FileNotFoundError as error:
         raise CertificateError(
-            f"there is no certificate at {path}; `simlift verify ENV --level all` writes one"
+            f"there is no certificate at {path}; `simlift verify ENV` writes one"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CertificateError(
             f"{path} is no certificate ({type(error).__name__}: {error}); "
-            "`simlift verify ENV --level all` writes one"
+            "`simlift verify ENV` writes one"
         ) from error
     if kind != (STATEMENT, PREDICATE):
         raise CertificateError(f"{path} is a {kind[1]}, this simlift reads {PREDICATE}")

@@ -105,7 +105,7 @@ def test_a_certificate_of_something_that_did_not_hold_does_not_stand(
 def test_what_is_no_certificate_is_refused_with_the_remedy(text: str, tmp_path: Path) -> None:
     path = tmp_path / "certificate.json"
     path.write_text(text)
-    with pytest.raises(certificate.CertificateError, match=r"is no certificate .*--level all"):
+    with pytest.raises(certificate.CertificateError, match=r"is no certificate .*simlift verify"):
         certificate.read(path)
     with pytest.raises(certificate.CertificateError, match=r"there is no certificate at"):
         certificate.read(tmp_path / "other.json")

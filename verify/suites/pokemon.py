@@ -254,6 +254,11 @@ def _tied(times: int) -> Any:
     return lambda state: times * (state.speed[0] == state.speed[1]).astype(jnp.int32)
 
 
+def _decisions(t: Transition) -> Array:
+    """How many players answered a request; one who waits is not asked."""
+    return (t.before["request"] != 0).sum(dtype=jnp.int32)
+
+
 @functools.cache
 @with_transfer
 def suite() -> Suite:
@@ -278,6 +283,7 @@ def suite() -> Suite:
         policies=policies,
         scenarios=SCENARIOS,
         content=content,
+        tallies={"decisions": _decisions},
         recompiled=lambda _: ROUNDED,
         reference_name=VectorShowdown.name,
         reference_version=VectorShowdown.version,
