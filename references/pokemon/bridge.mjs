@@ -2,7 +2,6 @@
 // node bridge.mjs <folder with node_modules> <format> <number of battles> <log: 0 or 1>
 // Arrays travel as base64 of little-endian numbers.
 import { createInterface } from "node:readline";
-import { takeCoverage } from "node:v8";
 
 import { choose, makeBattle, NUM_ACTIONS, requestOf, TEAM_SIZE } from "./battles.mjs";
 import { TeamGenerator, toRow, toSet, winnerOf, writeLegal } from "./battles.mjs";
@@ -98,7 +97,6 @@ const verbs = {
   },
   unpack: ({ packed }) => ({ teams: rows(packed.map((text) => Teams.unpack(text))) }),
   tables,
-  coverage: () => (takeCoverage(), {}),
 };
 
 function rows(teams) {

@@ -2,9 +2,7 @@
 
 import base64
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,16 +20,13 @@ class Bridge:
     """A running bridge.mjs. Raises ReferenceUnavailable where it cannot be had, and ProcessFailed,
     in any call, when the process ends or falls silent; it is then closed. `start` comes first."""
 
-    def __init__(
-        self, format: str, num_battles: int, *, log: bool, coverage: Path | None = None
-    ) -> None:
+    def __init__(self, format: str, num_battles: int, *, log: bool) -> None:
         command = [node_path(), str(HERE / PROGRAM), str(installed())]
         command += [format, str(num_battles), str(int(log))]
-        env = {**os.environ, "NODE_V8_COVERAGE": str(coverage)} if coverage else None
         self.hello: dict[str, Any] = {}
         self._format, self._last_id = format, 0
         try:
-            self._child: Child | None = Child(command, None, env)
+            self._child: Child | None = Child(command, None, None)
         except OSError as error:
             raise ReferenceUnavailable(
                 f"{PACKAGE}: node cannot be started ({error.strerror}); {REMEDY}"

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ class VectorShowdown(VectorReference):
     format: of Showdown, generation 1 and with one active Pokemon a side; teams: where the battles'
     teams are drawn from, and Showdown generates them where it is None, which formats without random
     teams refuse; processes: one a core, by default; log: keep the protocol's log, for `log`, which
-    costs speed; coverage: a folder for what V8 says was reached, see `reached_lines`.
+    costs speed.
     Raises ReferenceUnavailable, and ValueError for a format that is none of these.
     """
 
@@ -78,7 +77,6 @@ class VectorShowdown(VectorReference):
         teams: Teams | None = None,
         processes: int | None = None,
         log: bool = False,
-        coverage: Path | None = None,
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"num_envs={num_envs}; a batch has at least one instance")
@@ -91,7 +89,7 @@ class VectorShowdown(VectorReference):
         try:
             for share in self._shares:
                 size = share.stop - share.start
-                self._bridges.append(Bridge(format, size, log=log, coverage=coverage))
+                self._bridges.append(Bridge(format, size, log=log))
             for bridge in self._bridges:
                 bridge.start()
         except BaseException:
@@ -214,11 +212,6 @@ class VectorShowdown(VectorReference):
         local = index - self._shares[which].start
         lines: list[str] = self._bridges[which].call("log", index=local, final=final)["lines"]
         return lines
-
-    def write_coverage(self) -> None:
-        """Let every process write what it reached since the last time."""
-        for bridge in self._bridges:
-            bridge.call("coverage")
 
     def close(self) -> None:
         for bridge in self._bridges:

@@ -1,8 +1,9 @@
 """The suite of Pokemon: total, equal draw for draw, and able to see what is wrong."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,19 +12,18 @@ import pytest
 
 from simlift.envs.pokemon.gen1 import action, battle, effects, moves, turn
 from simlift.envs.pokemon.gen1.state import State
-from simlift.references.core import DrawLog
+from simlift.references.core import DrawLog, Snapshot
 from simlift.references.pokemon import VectorShowdown
-from simlift.verify.compare import Comparison, inputs_of
+from simlift.verify.compare import Comparison, Difference, inputs_of
+from simlift.verify.coverage import explore, measure
 from simlift.verify.record import Recording, record_policy, record_tape
 from simlift.verify.session import outcome_at
 from simlift.verify.suites import get_suite
 from simlift.verify.suites.pokemon import VARIANTS
 from simlift.verify.suites.pokemon_content import content
 from simlift.verify.suites.pokemon_teams import (
-    MAX_HP,
-    PP,
+    ROSTERS,
     SCENARIO_VARIANT,
-    STATS,
     VOLATILE_ORDER,
     scenario_teams,
 )
@@ -51,8 +51,10 @@ def scenarios() -> Recording:
     with VectorShowdown(len(NAMES), teams=scenario_teams(), processes=2) as showdown:
         showdown.reset(0)
         fields = showdown.snapshot()
-        assert (fields["max_hp"] == MAX_HP).all() and (fields["pp"] == np.array(PP)).all()
-        assert (fields["stored_stats"] == np.array(STATS)).all()
+        for name, known in {"stored_stats": "stats", "base_pp": "pp"}.items():
+            assert_known(fields, name, known)
+        for name in ("species", "types", "max_hp", "moves", "pp"):
+            assert_known(fields, name, name)
         tapes = []
         for i, scenario in enumerate(SUITE.scenarios):
             for name, value in scenario.place.items():
@@ -61,6 +63,12 @@ def scenarios() -> Recording:
             tapes.append(tape[:LONGEST])
         showdown.restore(fields)
         return record_tape(showdown, np.array(tapes).swapaxes(0, 1))
+
+
+def assert_known(fields: Snapshot, name: str, known: str) -> None:
+    """Showdown makes of the teams what ROSTERS says."""
+    expected = np.array([getattr(roster, known) for roster in ROSTERS])
+    np.testing.assert_array_equal(fields[name], expected[fields["team_index"]])
 
 
 # -- what is compared
@@ -124,6 +132,43 @@ def test_scenarios_agree(scenarios: Recording) -> None:
     assert len({*NAMES}) == len(NAMES)
     found = Comparison.local(SUITE, SCENARIO_VARIANT).from_here(scenarios)
     assert {NAMES[i] for i in np.flatnonzero(found.bad.any(0))} == set()
+
+
+# -- coverage
+
+
+class Agreeing:
+    """In place of a comparison: that the scenarios agree is tested above."""
+
+    def __init__(self) -> None:
+        self.candidate = self
+
+    def resynchronised(self, before: Any, inputs: Any) -> dict[str, np.ndarray]:
+        return {}
+
+    def judge(self, recording: Recording, ours: Any) -> Difference:
+        return Difference(np.zeros(recording.action.shape[:2], bool), {})
+
+
+def test_the_scenarios_reach_all_of_the_mod_but_what_is_waived() -> None:
+    scenarios_alone = dataclasses.replace(SUITE, variants=())
+    told = measure(scenarios_alone, 0, comparison=lambda variant: cast(Any, Agreeing()))
+    assert told is not None and told["what"] == [] and told["holds"]
+    assert told["count"] == LONGEST * len(NAMES)
+    lines = {name: file["lines"] for name, file in told["coverage"]["files"].items()}
+    for name, file in told["coverage"]["files"].items():
+        assert file["demanded"] == name.startswith("data/mods/gen1/")
+    assert all(n["reached"] > 30 for n in lines.values())
+    moves = lines["data/mods/gen1/moves.js"]
+    assert moves["reached"] > 400 and moves["waived"] < 5
+
+
+def test_the_explorer_plays_games_in_which_one_player_waits() -> None:
+    explored = explore(SUITE, VARIANTS[0], 0, budget_steps=512, num_envs=16)
+    (recording,) = explored.recordings
+    assert 10 < explored.cells < 100 and explored.steps == 512
+    np.testing.assert_array_equal(recording.action < 0, recording.snapshots["request"][:-1] == 0)
+    assert (recording.action < 0).any()
 
 
 # -- content

@@ -118,7 +118,8 @@ class Explorer:
             return fresh
         held = self.generator.random(len(fresh)) < hold
         if outcome.legal is not None:
-            legal = np.take_along_axis(outcome.legal, before[-1][..., None], -1)
+            legal = np.take_along_axis(outcome.legal, before[-1][..., None], -1)[..., 0]
+            legal &= before[-1] >= 0  # below is who had nothing to choose
             held &= legal.reshape(len(fresh), -1).all(1)
         return np.where(held.reshape(-1, *[1] * (fresh.ndim - 1)), before[-1], fresh)
 

@@ -171,7 +171,7 @@ class _Run:
                 for name, value in scenario.place.items():
                     fields[name][i] = value
             reference.restore(fields)
-            recording = record_tape(reference, np.asarray(tapes).T)
+            recording = record_tape(reference, np.asarray(tapes).swapaxes(0, 1))
         self._compare(measurement, row, variant, recording)
         row["seconds"] = time.perf_counter() - started
 

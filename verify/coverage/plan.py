@@ -23,12 +23,14 @@ class Source:
     """One file of the reference. All of its functions count but the excluded ones.
 
     name: how reports call it; path: where it is on this machine; excluded: function -> why it is
-    no part of a transition. Code outside of all functions runs at construction and never counts.
+    no part of a transition; demanded: whether what is not reached fails, else only how much was is
+    told. Code outside of all functions runs at construction and never counts.
     """
 
     name: str
     path: Callable[[], Path]
     excluded: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    demanded: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +38,10 @@ class Waiver:
     """A line that need not be reached in full, and the reason.
 
     text: the line's source without the blanks around it, so that a moved line is noticed;
-    branches: how many of its branches this stands for, 0 for a line without any. A waiver is stale
-    when the text is another, or when fewer branches than these are unreached.
+    branches: how many of its branches this stands for, 0 for a line without any; through: the last
+    line of the block that these branches lead to, where it goes on below, none of which need be
+    reached either. A waiver is stale when the text is another, when fewer branches than these are
+    unreached, or when a line of the block was reached.
     """
 
     file: str
@@ -45,6 +49,12 @@ class Waiver:
     text: str
     why: str
     branches: int = 1
+    through: int = 0
+
+    @property
+    def below(self) -> range:
+        """The lines of the block that come after `line`."""
+        return range(self.line + 1, self.through + 1)
 
     def __post_init__(self) -> None:
         if not self.why:
@@ -72,7 +82,7 @@ class CoveragePlan:
     def __post_init__(self) -> None:
         if (self.kind == "gcov") != (self.build is not None):
             raise SuiteError('`build` is for kind="gcov", which needs it, and for no other')
-        lines = Counter((waiver.file, waiver.line) for waiver in self.waivers)
+        lines = Counter((w.file, line) for w in self.waivers for line in (w.line, *w.below))
         if twice := [f"{file}:{line}" for (file, line), n in lines.items() if n > 1]:
             raise SuiteError(f"waived more than once: {', '.join(twice)}")
 
@@ -98,7 +108,8 @@ def judge(plan: CoveragePlan, coverage: Coverage) -> dict[str, Any]:
 
     Returns holds (bool: every line and branch is reached or waived, and no waiver is stale), kind,
     stale (list of str), and files: name -> {branches, lines: {total, reached, waived}, unreached,
-    waived: [{line, text, branches, of, why}], excluded: {function: why}}.
+    waived: [{line, text, branches, of, why}], excluded: {function: why}, demanded}. Where nothing
+    is demanded, nothing is called unreached.
     """
     text = {source.name: source.path().read_text().splitlines() for source in plan.sources}
     files = {source.name: _judge_file(plan, source, coverage, text) for source in plan.sources}
@@ -128,19 +139,21 @@ def _unreached(coverage: Coverage, file: str) -> dict[int, tuple[int, int]]:
 def _judge_file(
     plan: CoveragePlan, source: Source, coverage: Coverage, text: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    waivers = {w.line: w for w in plan.waivers if w.file == source.name}
+    mine = [waiver for waiver in plan.waivers if waiver.file == source.name]
+    waivers = {waiver.line: waiver for waiver in mine}
+    blocks = {line: waiver for waiver in mine for line in waiver.below}
     rows: dict[str, list[dict[str, Any]]] = {"unreached": [], "waived": []}
     waived = {"branches": 0, "lines": 0}
     for line, (missing, of) in _unreached(coverage, source.name).items():
         row = {"line": line, "text": text[source.name][line - 1].strip()}
         row |= {"branches": missing, "of": of}
-        waiver = waivers.get(line)
-        if waiver is None or waiver.branches < missing:
-            rows["unreached"].append(row)
-        else:
+        waiver = blocks.get(line, waivers.get(line))
+        if waiver is not None and (line in blocks or waiver.branches >= missing):
             rows["waived"].append({**row, "why": waiver.why})
             waived["branches"] += missing
             waived["lines"] += coverage.lines.get((source.name, line)) == 0
+        elif source.demanded:
+            rows["unreached"].append(row)
     counts = {
         "branches": [n for (name, _, _), n in coverage.branches.items() if name == source.name],
         "lines": [n for (name, _), n in coverage.lines.items() if name == source.name],
@@ -149,7 +162,8 @@ def _judge_file(
         what: {"total": len(n), "reached": len(n) - n.count(0), "waived": waived[what]}
         for what, n in counts.items()
     }
-    return {**totals, **rows, "excluded": dict(source.excluded)}
+    about = {"excluded": dict(source.excluded), "demanded": source.demanded}
+    return {**totals, **rows, **about}
 
 
 def _stale(waiver: Waiver, coverage: Coverage, text: Mapping[str, Sequence[str]]) -> str | None:
@@ -165,4 +179,7 @@ def _stale(waiver: Waiver, coverage: Coverage, text: Mapping[str, Sequence[str]]
         return (
             f"{where} is waived for {waiver.branches} branches, {branches} are unreached: drop it"
         )
+    reached = [line for line in waiver.below if coverage.lines.get((waiver.file, line))]
+    if reached:
+        return f"{where} is waived through {waiver.through}, {reached} were reached: shorten it"
     return None

@@ -18,6 +18,7 @@ from ...references.pokemon import Teams, VectorShowdown
 from ...references.pokemon.reference import START_SITES
 from ..suite import Compare, Field, Suite, Transition, Variant, ignored
 from .pokemon_content import content
+from .pokemon_coverage import COVERAGE
 from .pokemon_policies import policies
 from .pokemon_scenarios import SCENARIOS
 from .pokemon_state import KINDS, LOCKS, OF_SIDE, SLOTS, TOGGLES, VOLATILES, state
@@ -282,6 +283,7 @@ def suite() -> Suite:
         score=lambda snapshot, returns: returns,
         policies=policies,
         scenarios=SCENARIOS,
+        coverage=COVERAGE,
         content=content,
         tallies={"decisions": _decisions},
         recompiled=lambda _: ROUNDED,

@@ -8,19 +8,23 @@ from .pokemon_teams import (
     GENGAR,
     HITMONLEE,
     IDLE,
+    PARALYSIS,
     PIDGEOT,
     POISON,
     RECOVER,
     REPLACE,
+    SLEEP,
     SPECIAL_ATTACK,
     SPECIAL_DEFENSE,
+    STILL,
     TACKLE,
     on,
     scene,
 )
 
 JUMP_KICK, WING_ATTACK, COUNTER, SUPER_FANG = 26, 17, 68, 162
-SEISMIC_TOSS, REFLECT, SLASH = 69, 115, 163
+SEISMIC_TOSS, REFLECT, SLASH, STRUGGLE = 69, 115, 163, 165
+NO_PP = {0: 0, 1: 0, 2: 0, 3: 0}
 
 DAMAGE = (
     # -- drain, recoil, several hits
@@ -135,7 +139,7 @@ DAMAGE = (
         1,
         on(CHARIZARD, alone=True),
         on(PIDGEOT, hp=100, alone=True),
-        [(3, 3), (2, 2)],
+        [(3, 3)],
         lambda m: m[0].tied,
     ),
     # -- Counter
@@ -179,6 +183,90 @@ DAMAGE = (
         on(PIDGEOT, moves={3: TACKLE}),
         [(2, 3), (1, REPLACE + CHARIZARD), (2, 2)],
         lambda m: m[1].second.slot == CHARIZARD and m[1].second.lost == 2 * (139 - m[0].first.hp),
+    ),
+    scene(
+        "counter_answers_struggle",
+        1,
+        on(HITMONLEE),
+        on(PIDGEOT, pp=NO_PP),
+        [(1, 0), (2, 0)],
+        lambda m: (
+            m[0].second.last_move == STRUGGLE
+            and m[0].first.lost > 0
+            and m[0].second.lost == 2 * m[0].first.lost + m[0].first.lost // 2
+        ),
+    ),
+    scene(
+        "counter_fails_at_a_sleeper_whose_first_move_it_is",
+        1,
+        on(HITMONLEE),
+        on(
+            PIDGEOT,
+            moves={0: COUNTER},
+            status=SLEEP,
+            side={"last_enemy_move": TACKLE, "last_selected_move": TACKLE},
+        ),
+        [(1, 0)],
+        lambda m: (
+            m[0].second.last_enemy_selected_move == COUNTER
+            and m[0].second.lost == 0
+            and m[0].first.pp[1] == 31
+        ),
+        last_damage=50,
+    ),
+    scene(
+        "counter_answers_a_sleeper_before_whom_it_was_chosen",
+        1,
+        on(HITMONLEE),
+        on(
+            PIDGEOT,
+            moves={0: TACKLE},
+            status=SLEEP,
+            side={"last_enemy_move": TACKLE, "last_selected_move": COUNTER},
+        ),
+        [(1, 0), (2, 0)],
+        lambda m: m[0].second.last_selected_move == COUNTER and m[0].second.lost == 100,
+        last_damage=50,
+    ),
+    scene(
+        "counter_fails_at_what_was_chosen_and_not_used",
+        3,
+        on(HITMONLEE),
+        on(
+            PIDGEOT,
+            moves={0: TACKLE},
+            status=PARALYSIS,
+            side={"last_enemy_move": WING_ATTACK},
+        ),
+        [(1, 0), (2, 0)],
+        lambda m: (
+            m[0].second.last_move == TACKLE
+            and m[0].first.lost == m[0].second.lost == 0
+            and m[0].first.pp[1] == 31
+        ),
+        last_damage=50,
+    ),
+    scene(
+        "counter_answers_what_was_used_and_not_chosen",
+        3,
+        on(HITMONLEE),
+        on(
+            PIDGEOT,
+            moves={0: WING_ATTACK},
+            status=PARALYSIS,
+            side={"last_enemy_move": TACKLE},
+        ),
+        [(1, 0), (2, 0)],
+        lambda m: m[0].second.last_move == WING_ATTACK and m[0].second.lost == 100,
+        last_damage=50,
+    ),
+    scene(
+        "counter_that_fails_leaves_a_substitute_whole",
+        1,
+        on(HITMONLEE),
+        on(PIDGEOT, moves=STILL, volatiles={"substitute": 80}),
+        [(1, 0)],
+        lambda m: m[0].second.substitute_hp == 80 and m[0].first.pp[1] == 31,
     ),
     # -- fixed damage
     scene(

@@ -8,6 +8,7 @@ same number shows what happens otherwise.
 from .pokemon_damage import DAMAGE
 from .pokemon_lasting import LASTING
 from .pokemon_locks import LOCKS
+from .pokemon_rare import RARE
 from .pokemon_statuses import STATUSES
 from .pokemon_teams import (
     BURN,
@@ -161,4 +162,4 @@ OTHERS = (
     ),
 )
 
-SCENARIOS = (*STATUSES, *DAMAGE, *OTHERS, *LOCKS, *LASTING)
+SCENARIOS = (*STATUSES, *DAMAGE, *OTHERS, *LOCKS, *LASTING, *RARE)

@@ -1,4 +1,4 @@
-"""The one team of the scenarios, and how a scenario of it begins and is read.
+"""The teams of the scenarios, and how a scenario begins and is read.
 
 Showdown's `Battle` asks no team what it may bring, so six Pokemon carry most of the moves that the
 scenarios need. A move that no set has is placed as Mimic would have brought it.
@@ -16,34 +16,58 @@ from ..suite import Scenario, Variant
 
 SCENARIO_VARIANT = Variant("scenarios")
 GENGAR, HITMONLEE, DITTO, PIDGEOT, CHARIZARD, BEEDRILL = range(6)
-"""Slots of the team."""
-SPECIES = (94, 106, 132, 18, 6, 15)
-LEVEL = (100, 80, 100, 100, 100, 100)
-MOVES = (
-    (95, 109, 101, 86),  # Hypnosis, Confuse Ray, Night Shade, Thunder Wave
-    (136, 68, 164, 23),  # High Jump Kick, Counter, Substitute, Stomp
-    (144, 0, 0, 0),  # Transform
-    (143, 119, 38, 102),  # Sky Attack, Mirror Move, Double-Edge, Mimic
-    (126, 63, 14, 153),  # Fire Blast, Hyper Beam, Swords Dance, Explosion
-    (41, 42, 72, 59),  # Twineedle, Pin Missile, Mega Drain, Blizzard
+CHANSEY = HITMONLEE
+"""Slots of the teams; of the second one Chansey."""
+
+
+class Roster(NamedTuple):
+    """A team, and what Showdown makes of it: each with an entry for every slot."""
+
+    species: tuple[int, ...] = (94, 106, 132, 18, 6, 15)
+    level: tuple[int, ...] = (100, 80, 100, 100, 100, 100)
+    moves: tuple[tuple[int, ...], ...] = (
+        (95, 109, 101, 86),  # Hypnosis, Confuse Ray, Night Shade, Thunder Wave
+        (136, 68, 164, 23),  # High Jump Kick, Counter, Substitute, Stomp
+        (144, 0, 0, 0),  # Transform
+        (143, 119, 38, 102),  # Sky Attack, Mirror Move, Double-Edge, Mimic
+        (126, 63, 14, 153),  # Fire Blast, Hyper Beam, Swords Dance, Explosion
+        (41, 42, 72, 59),  # Twineedle, Pin Missile, Mega Drain, Blizzard
+    )
+    pp: tuple[tuple[int, ...], ...] = (
+        (32, 16, 24, 32),
+        (32, 32, 16, 32),
+        (16, 0, 0, 0),
+        (8, 32, 24, 16),
+        (8, 8, 48, 8),
+        (32, 32, 16, 8),
+    )
+    types: tuple[tuple[int, ...], ...] = ((8, 4), (2, 0), (1, 0), (1, 3), (9, 3), (7, 4))
+    max_hp: tuple[int, ...] = (323, 244, 299, 369, 359, 333)
+    stats: tuple[tuple[int, ...], ...] = (
+        (228, 218, 358, 358, 318),
+        (271, 164, 135, 135, 218),
+        (194, 194, 194, 194, 194),
+        (258, 248, 238, 238, 280),
+        (266, 254, 268, 268, 298),
+        (258, 178, 188, 188, 248),
+    )
+
+
+_USUAL = Roster()
+_PSYWAVE, _SOFTBOILED = (149, 109, 101, 86), (135, 105, 156, 150)
+ROSTERS = (
+    _USUAL,
+    Roster(  # Gengar at level 1, and Chansey, that can miss 511 hit points
+        species=(94, 113, *_USUAL.species[2:]),
+        level=(1, 100, *_USUAL.level[2:]),
+        moves=(_PSYWAVE, _SOFTBOILED, *_USUAL.moves[2:]),
+        pp=((24, 16, 24, 32), (16, 32, 16, 61), *_USUAL.pp[2:]),
+        types=((8, 4), (1, 0), *_USUAL.types[2:]),
+        max_hp=(13, 703, *_USUAL.max_hp[2:]),
+        stats=((7, 7, 8, 8, 8), (108, 108, 308, 308, 198), *_USUAL.stats[2:]),
+    ),
 )
-PP = (
-    (32, 16, 24, 32),
-    (32, 32, 16, 32),
-    (16, 0, 0, 0),
-    (8, 32, 24, 16),
-    (8, 8, 48, 8),
-    (32, 32, 16, 8),
-)
-MAX_HP = (323, 244, 299, 369, 359, 333)
-STATS = (
-    (228, 218, 358, 358, 318),
-    (271, 164, 135, 135, 218),
-    (194, 194, 194, 194, 194),
-    (258, 248, 238, 238, 280),
-    (266, 254, 268, 268, 298),
-    (258, 178, 188, 188, 248),
-)
+"""The teams, by their numbers."""
 ATTACK, DEFENSE, SPECIAL_ATTACK, SPECIAL_DEFENSE, SPEED, ACCURACY = range(6)
 SLEEP, POISON, BURN, FREEZE, PARALYSIS = 1, 2, 3, 4, 5
 
@@ -80,7 +104,11 @@ _OF_POKEMON = frozenset(
 
 
 def scenario_teams() -> Teams:
-    return Teams.of([SPECIES], [LEVEL], [MOVES])
+    return Teams.of(
+        [roster.species for roster in ROSTERS],
+        [roster.level for roster in ROSTERS],
+        [roster.moves for roster in ROSTERS],
+    )
 
 
 # -- how it begins
@@ -90,11 +118,13 @@ def scenario_teams() -> Teams:
 class Stand:
     """One side: who is active, and what is not as at the start of a battle.
 
-    moves, pp: of the active Pokemon by place; boosts, stats (after boosts): by statistic;
-    volatiles: with the number that each keeps; bench: slot -> status; side: fields of the side.
+    team: which of ROSTERS; moves, pp: of the active Pokemon by place; boosts, stats (after boosts):
+    by statistic; volatiles: with the number that each keeps; bench: slot -> status; side: fields of
+    the side.
     """
 
     slot: int
+    team: int = 0
     hp: int | None = None
     status: int = 0
     sleep: int = _ASLEEP_FOR
@@ -125,17 +155,19 @@ def placed(seed: int, first: Stand, second: Stand, **battle: int) -> dict[str, A
 
 
 def _side(stand: Stand) -> dict[str, np.ndarray]:
-    slot, size = stand.slot, len(SPECIES)
+    roster, slot = ROSTERS[stand.team], stand.slot
+    size = len(roster.species)
     order = [slot, *(other for other in range(size) if other != slot)]
-    hp, status = np.array(MAX_HP), np.zeros(size, int)
+    hp, status = np.array(roster.max_hp), np.zeros(size, int)
     if stand.alone:
         hp[order[1:]] = 0
-    hp[slot] = MAX_HP[slot] if stand.hp is None else stand.hp
+    if stand.hp is not None:
+        hp[slot] = stand.hp
     for other, code in {**stand.bench, slot: stand.status}.items():
         status[other] = code
-    moves, pp, base_pp = np.array(MOVES), np.array(PP), np.array(PP)
+    moves, pp, base_pp = np.array(roster.moves), np.array(roster.pp), np.array(roster.pp)
     virtual = np.zeros(moves.shape, bool)
-    boosts, stats = np.zeros((size, 7), int), np.array(STATS)
+    boosts, stats = np.zeros((size, 7), int), np.array(roster.stats)
     for place, number in stand.moves.items():
         moves[slot, place], virtual[slot, place] = number, True
     for place, left in stand.pp.items():
@@ -144,9 +176,17 @@ def _side(stand: Stand) -> dict[str, np.ndarray]:
         boosts[slot, index] = stage
     for index, value in stand.stats.items():
         stats[slot, index] = value
+    for other, code in stand.bench.items():
+        if code == BURN:
+            stats[other, ATTACK] //= 2  # as a switch leaves it
     there = [name in stand.volatiles for name in VOLATILE_ORDER]
     only = np.arange(size) == slot
     fields = {
+        "team_index": stand.team,
+        **{f"team_{name}": getattr(roster, name) for name in ("species", "level", "moves")},
+        **{name: getattr(roster, name) for name in ("species", "types", "max_hp")},
+        **dict.fromkeys(("base_stats", "stored_stats"), roster.stats),
+        "speed": [stats[SPEED] for stats in roster.stats],
         "order": order,
         "hp": hp,
         "fainted": hp == 0,

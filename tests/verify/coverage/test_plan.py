@@ -47,6 +47,7 @@ def test_everything_reached_holds(plan: CoveragePlan) -> None:
         "unreached": [],
         "waived": [],
         "excluded": {"g": "a drawing"},
+        "demanded": True,
     }
 
 
@@ -57,6 +58,34 @@ def test_what_is_unreached_is_listed_with_its_text(plan: CoveragePlan) -> None:
         {"line": 2, "text": "if x:", "branches": 1, "of": 2},
         {"line": 4, "text": "return 2", "branches": 0, "of": 0},
     ]
+
+
+def test_where_nothing_is_demanded_only_numbers_are_told(plan: CoveragePlan) -> None:
+    source = dataclasses.replace(plan.sources[0], demanded=False)
+    result = judge(dataclasses.replace(plan, sources=[source]), HALF)
+    file = result["files"]["f.py"]
+    assert result["holds"] and file["unreached"] == [] and not file["demanded"]
+    assert file["lines"] == {"total": 3, "reached": 2, "waived": 0}
+
+
+BLOCK_WAIVER = dataclasses.replace(IF_WAIVER, through=3)
+NEVER_TRUE = Coverage(
+    {**REACHED.lines, ("f.py", 3): 0}, {(*IF, "to line 3"): 0, (*IF, "to line 4"): 1}
+)
+
+
+def test_a_waiver_may_stand_for_the_block_below(plan: CoveragePlan) -> None:
+    result = judge(waiving(plan, BLOCK_WAIVER), NEVER_TRUE)
+    assert result["holds"]
+    file = result["files"]["f.py"]
+    assert [row["line"] for row in file["waived"]] == [2, 3] and file["lines"]["waived"] == 1
+    assert not judge(waiving(plan, IF_WAIVER), NEVER_TRUE)["holds"]
+
+
+def test_a_waiver_of_a_block_that_was_reached_is_stale(plan: CoveragePlan) -> None:
+    result = judge(waiving(plan, BLOCK_WAIVER), HALF)
+    assert not result["holds"]
+    assert result["stale"] == ["f.py:2 is waived through 3, [3] were reached: shorten it"]
 
 
 def test_waived_lines_hold_and_keep_their_reason(plan: CoveragePlan) -> None:
@@ -107,6 +136,9 @@ def test_a_waiver_needs_a_reason() -> None:
 def test_a_line_is_waived_once(plan: CoveragePlan) -> None:
     with pytest.raises(SuiteError, match=r"waived more than once: f\.py:2"):
         waiving(plan, IF_WAIVER, IF_WAIVER)
+    inside = Waiver("f.py", 3, "return 1", "x is never true", branches=0)
+    with pytest.raises(SuiteError, match=r"waived more than once: f\.py:3"):
+        waiving(plan, BLOCK_WAIVER, inside)
 
 
 def test_merging_adds_what_either_reached() -> None:
