@@ -327,7 +327,11 @@ CODE: Mapping[str, tuple[Any, str, Any, set[str]]] = {
     ),
     "poison_spares_who_comes_in": (
         *(turn, "residual_damage", _spared),
-        {"poison_hurts_on_coming_in", "toxic_is_poison_after_a_switch"},
+        {
+            "poison_hurts_on_coming_in",
+            "a_burn_hurts_on_coming_in",
+            "toxic_is_poison_after_a_switch",
+        },
     ),
     "recharging_after_a_knock_out": (
         *(action, "_after_move", _recharging),
