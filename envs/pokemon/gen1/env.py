@@ -56,7 +56,7 @@ class PokemonGen1(Game[State, Params, Draws]):
     Actions: Discrete(10), 0..3 a move by its place in the request, 4..9 a switch to the Pokemon in
     that slot of the team as the battle began. Both players choose at once; after one fainted only
     those replace it who have to (`to_act`), and for a player who waits only action 0 is legal,
-    which the step ignores. Observation: float32 [968], what Showdown tells that player, see
+    which the step ignores. Observation: float32 [1126], what Showdown tells that player, see
     observe.py. Rewards: +1 and -1 at the end, 0 for both in a tie. Never truncates: turn limit and
     Endless Battle Clause are rules, and end in a tie.
     """

@@ -2,8 +2,8 @@
 
 They see what a player sees, so they play by the same rules against a battle of Showdown, and they
 are pure: `against(PokemonGen1(), max_damage)` makes a one-agent environment, `jax.vmap` a batch.
-observation: float32 [968] of observe.py; legal_actions: bool [10]; action: int32 [], legal wherever
-one is.
+observation: float32 [1126] of observe.py; legal_actions: bool [10]; action: int32 [], legal
+wherever one is.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,17 @@ from jax import Array
 
 from ...adapters.against import Opponent
 from ...core import Simulator
-from .features import BASE_STATS, type_chart
+from .features import BASE_STATS, EFFECTS, type_chart
 from .observe import Active, Pokemon, View, unpack
 from .state import NUM_MOVES
 
+_CHARGES = EFFECTS.index("charges")
 _SPEED_WEIGHT, _HP_WEIGHT = 0.1, 0.4
 _BAD_MATCHUP, _BAD_STAGE = -2.0, -3 / 6
 _ATTACK, _SPECIAL, _SPEED = (BASE_STATS.index(name) for name in ("attack", "special", "speed"))
-_BOOSTS = np.array([0, 1, 2, 4, 5])
+_BOOSTS = np.array([0, 1, 2, 4, 5, 6])
 """Where the boosts of a move's `boosts` stand among a Pokemon's."""
-_STAGES = np.array([2, 2, 4, 2, 2], np.float32)
+_STAGES = np.array([2, 2, 4, 2, 2, 2], np.float32)
 """Stages of a unit of a move's `boosts`; special counts for attack and defense."""
 
 
@@ -37,7 +38,8 @@ def random_legal(key: Array, observation: Array, legal_actions: Array) -> Array:
 
 
 def max_damage(key: Array, observation: Array, legal_actions: Array) -> Array:
-    """The move that is expected to do most; a switch at random where only switches are legal."""
+    """The move that is expected to do most a turn; a switch at random where only switches are
+    legal."""
     moves = legal_actions[:NUM_MOVES]
     best = _strongest(unpack(observation), moves)
     return jnp.where(moves.any(), best, random_legal(key, observation, legal_actions))
@@ -81,7 +83,9 @@ def on_state(game: Simulator[Any, Any, Any], opponent: Opponent) -> Callable[...
 
 def _strongest(view: View, moves: Array) -> Array:
     """Among legal moves, bool [M]; one of no damage is better than one that is not legal."""
-    return jnp.argmax(jnp.where(moves, view.own_active.damage, -1.0)).astype(jnp.int32)
+    own = view.own_active
+    turns = 1 + own.moves.effects[:, _CHARGES]
+    return jnp.argmax(jnp.where(moves, own.damage / turns, -1.0)).astype(jnp.int32)
 
 
 def _matchup(own: Pokemon | Active, foe: Active) -> Array:

@@ -145,6 +145,10 @@ def test_a_pokemon_that_transformed_shows_what_it_is_now(states):
 # -- what a move is worth
 
 
+CONDITIONS = ("burned", "paralysed", "dreams", "reflect", "light_screen", "hidden")
+YES = jnp.ones((), bool)
+
+
 def fighter(species: str, types: Sequence[str], **changes: Any) -> Fighter:
     """At level 100 and full health."""
     one = Fighter(
@@ -153,8 +157,7 @@ def fighter(species: str, types: Sequence[str], **changes: Any) -> Fighter:
         base_stats=jnp.asarray(base_stats()[NUMBER["species"][species]]),
         types=jnp.asarray([NUMBER["types"][name] for name in types], jnp.int32),
         stages=jnp.zeros(5, jnp.int32),
-        burned=jnp.zeros((), bool),
-        reflect=jnp.zeros((), bool),
+        **dict.fromkeys(CONDITIONS, jnp.zeros((), bool)),
     )
     return one._replace(**changes)
 
@@ -186,6 +189,34 @@ def test_damage_by_hand():
     assert worth(TAUROS, "Super Fang", weak) == pytest.approx(0.25 * 229 / 256, rel=1e-5)
 
 
+def test_damage_of_moves_that_random_battles_lack():
+    """Starmie's base speed is 115, Tauros' 110."""
+    assert worth(TAUROS, "Dragon Rage", STARMIE) == pytest.approx(40 / 323 * 255 / 256, rel=1e-5)
+    assert worth(TAUROS, "Sonic Boom", GENGAR) == pytest.approx(20 / 323 * 229 / 256, rel=1e-5)
+    assert worth(TAUROS, "Psywave", STARMIE) == pytest.approx(75 / 323 * 204 / 256, rel=1e-5)
+    assert worth(STARMIE, "Horn Drill", TAUROS) == pytest.approx(76 / 256)
+    assert worth(TAUROS, "Horn Drill", STARMIE) == 0
+    assert worth(TAUROS, "Horn Drill", STARMIE._replace(paralysed=YES)) == pytest.approx(76 / 256)
+    slowed = jnp.asarray([0, 0, 0, 0, -1], jnp.int32)
+    assert worth(TAUROS, "Horn Drill", STARMIE._replace(stages=slowed)) == pytest.approx(76 / 256)
+    assert worth(TAUROS, "Horn Drill", GENGAR._replace(paralysed=YES)) == 0
+    assert worth(GENGAR, "Dream Eater", TAUROS) == 0
+    assert worth(GENGAR, "Dream Eater", TAUROS._replace(dreams=YES)) > 0.3
+    away = TAUROS._replace(hidden=YES)
+    assert worth(STARMIE, "Surf", away) == worth(STARMIE, "Seismic Toss", away) == 0
+    assert worth(STARMIE, "Swift", away) == worth(STARMIE, "Swift", TAUROS) > 0
+    for move in ("Bide", "Metronome", "Leech Seed", "Splash"):
+        assert worth(TAUROS, move, STARMIE) == 0
+
+
+def test_light_screen_halves_special_damage_alone():
+    screened = TAUROS._replace(light_screen=YES)
+    assert worth(STARMIE, "Surf", screened) == pytest.approx(
+        worth(STARMIE, "Surf", TAUROS) / 2, rel=0.06
+    )
+    assert worth(STARMIE, "Tackle", screened) == worth(STARMIE, "Tackle", TAUROS)
+
+
 def test_damage_that_is_more_than_there_is_counts_as_accuracy():
     strong = TAUROS._replace(stages=jnp.asarray([0, 6, 0, 0, 0], jnp.int32))
     assert worth(strong, "Hyper Beam", STARMIE) == pytest.approx(229 / 256, rel=1e-5)
@@ -206,6 +237,9 @@ def test_boosts_burn_and_reflect_change_damage(user, target, factor):
     assert changed == pytest.approx(plain * factor, rel=0.06)  # two points are there in any case
 
 
+STATISTICS = ("attack", "defense", "special", "speed", "hit", "evade")
+
+
 def told(move: str) -> dict[str, Any]:
     """What an observation tells of a move, but for zeros."""
     row = Moves(*(x[NUMBER["moves"][move]] for x in move_features()))
@@ -216,9 +250,7 @@ def told(move: str) -> dict[str, Any]:
         else "",
         **{name: float(getattr(row, name)) for name in ("known", "power", "accuracy", "priority")},
         **dict(zip(STATUSES[1:7], row.inflicts.tolist(), strict=True)),
-        **dict(
-            zip(("attack", "defense", "special", "speed", "hit"), row.boosts.tolist(), strict=True)
-        ),
+        **dict(zip(STATISTICS, row.boosts.tolist(), strict=True)),
         **dict(zip(EFFECTS, row.effects.tolist(), strict=True)),
     }
     return {name: value for name, value in named.items() if value}
@@ -236,6 +268,16 @@ def told(move: str) -> dict[str, Any]:
         ("Quick Attack", ("Normal", "physical", 40, 255, {"priority": 1})),
         ("Sky Attack", ("Flying", "physical", 140, 229, {"charges": 1})),
         ("Stomp", ("Normal", "physical", 65, 255, {"flinches": 77 / 256})),
+        ("Confusion", ("Psychic", "special", 50, 255, {"confuses": 25 / 256})),
+        ("Dig", ("Ground", "physical", 100, 255, {"charges": 1, "hides": 1})),
+        ("Double Team", ("Normal", "", 0, 256, {"evade": 1 / 2})),
+        ("Psywave", ("Psychic", "special", 1, 204, {"fixed_damage": 0.75})),
+        ("Sonic Boom", ("Normal", "physical", 1, 229, {"fixed_damage": 0.2})),
+        ("Fissure", ("Ground", "physical", 0, 76, {"knocks_out": 1})),
+        ("Wrap", ("Normal", "physical", 15, 216, {"traps": 1})),
+        ("Leech Seed", ("Grass", "", 0, 229, {"seeds": 1})),
+        ("Toxic", ("Poison", "", 0, 216, {"tox": 1})),
+        ("Splash", ("Normal", "", 0, 256, {})),
     ],
 )
 def test_what_is_told_of_a_move(move, expected):

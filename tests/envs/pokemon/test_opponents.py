@@ -159,7 +159,7 @@ def test_heuristics_replace_by_the_best_matchup():
     ],
 )
 def test_heuristics_set_up_where_it_is_safe(changes, action):
-    swords_dance = np.zeros((4, 5))
+    swords_dance = np.zeros((4, 6))
     swords_dance[1, 0] = 1
     seen = duel(["Grass"], **{"own_active__moves__boosts": swords_dance} | changes)
     assert simple_heuristics(KEY, seen, MOVES) == action
