@@ -9,7 +9,15 @@ import pytest
 from simlift.references.core import ReferenceUnavailable
 from simlift.references.process import ProcessReference
 from simlift.references.vector import SerialVector
-from simlift.verify.coverage import Collector, Coverage, CoveragePlan, Source, collector, judge
+from simlift.verify.coverage import (
+    Collector,
+    Coverage,
+    CoveragePlan,
+    Measurement,
+    Source,
+    collector,
+    judge,
+)
 from simlift.verify.coverage.v8 import Blocks, V8Coverage, blocks_of, utf16_units
 from simlift.verify.record import Recording, record_tape
 from simlift.verify.suite import SuiteError, Variant
@@ -84,6 +92,17 @@ def test_what_one_variant_reached_is_reached_in_the_merger() -> None:
     assert WINS in unreached(parts[0])
     for merged in (parts[0] | parts[1], parts[1] | parts[0]):
         assert WINS not in unreached(merged) and ILLEGAL in unreached(merged)
+
+
+@pytest.mark.node
+def test_a_measurement_merges_variants_as_well() -> None:
+    """What only one of them tells apart was reached where another went through all of it."""
+    with Measurement(SUITE) as measurement:
+        for name, recording in (("a", recorded(STAKE_ONE, 12)), ("b", recorded(STAKE_NOTHING))):
+            measurement.add(Variant(name), recording, np.zeros(recording.action.shape, bool))
+        merged = measurement.coverage()
+    assert isinstance(merged, V8Coverage)
+    assert WINS not in unreached(merged) and ILLEGAL in unreached(merged)
 
 
 @pytest.mark.node
