@@ -122,7 +122,7 @@ def _volatiles(state: State, player: int) -> tuple[str, ...]:
     confusion, substitute = int(state.confusion[player]), int(state.substitute_hp[player])
     lock = int(state.lock[player])
     held = _names()["moves"].get(lock)
-    disabled = int(state.disabled[player])
+    disabled, toxic = int(state.disabled[player]), int(state.toxic[player])
     charges = lock in with_flag("charges")
     words = {
         f"confused for {confusion} turns": confusion > 0,
@@ -132,6 +132,7 @@ def _volatiles(state: State, player: int) -> tuple[str, ...]:
         "has to recharge": flags["recharge"],
         "trapped": bool(from_bits(bits, TRAP)["trap_time"]),
         f"{_names()['moves'].get(disabled)} disabled": disabled > 0,
+        f"Toxic's counter at {toxic - 1}": toxic > 0,
         "out of reach": flags["hidden"],
         "seeded": flags["seeded"],
         "Reflect": flags["reflect"],

@@ -6,12 +6,21 @@ from typing import Any
 import jax
 import numpy as np
 
-from simlift.envs.pokemon.gen1 import PokemonGen1, pool
+from simlift.envs.pokemon.gen1 import PokemonGen1, observe, pool
+from simlift.envs.pokemon.gen1.moves import data
 from simlift.envs.pokemon.gen1.opponents import random_legal
-from simlift.envs.pokemon.gen1.state import ONGOING, State
+from simlift.envs.pokemon.gen1.state import ONGOING, Params, State
+from simlift.envs.pokemon.gen1.teams import WIDTH
 
 NUM_TEAMS = 32
 """Of those that ship; few, so that `Params` are small."""
+MOVES = slice(WIDTH - 8, WIDTH - 4)
+"""Columns of a team's row."""
+NUMBER = {
+    kind: {entry["name"]: entry["num"] for entry in data()[kind]}
+    for kind in ("moves", "species", "types")
+}
+NAME = {kind: {number: name for name, number in names.items()} for kind, names in NUMBER.items()}
 
 
 @functools.cache
@@ -21,13 +30,19 @@ def environment() -> PokemonGen1:
 
 @functools.cache
 def moved() -> Any:
-    """(states, actions [B, 2]) -> states, compiled once."""
+    """(states, actions [B, 2], params) -> states, compiled once."""
     env = environment()
 
-    def move(state: State, actions: jax.Array) -> State:
-        return env.transition(state, actions, None, env.default_params)[0]
+    def move(state: State, actions: jax.Array, params: Params) -> State:
+        return env.transition(state, actions, None, params)[0]
 
-    return jax.jit(jax.vmap(move))
+    return jax.jit(jax.vmap(move, (0, 0, None)))
+
+
+@functools.cache
+def observed() -> Any:
+    """(state, params) -> float32 [2, N], compiled once."""
+    return jax.jit(observe.observe)
 
 
 def play(num_battles: int, num_steps: int) -> list[State]:
@@ -39,6 +54,6 @@ def play(num_battles: int, num_steps: int) -> list[State]:
     _, states = jax.vmap(env.reset, (0, None))(keys, params)
     for i in range(num_steps):
         key = jax.random.split(jax.random.key(i), (num_battles, 2))
-        states = moved()(states, choose(key, None, legal_actions(states)))
+        states = moved()(states, choose(key, None, legal_actions(states)), params)
     going = np.flatnonzero(np.asarray(states.winner) == ONGOING)
     return [jax.tree.map(lambda x, i=i: x[i], states) for i in going]

@@ -1,9 +1,8 @@
-"""Observations: the layout that is documented, what a reader of Showdown's log knows, no more."""
+"""Observations: the layout that is documented, and nothing that Showdown hides."""
 
 import functools
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,52 +10,29 @@ import numpy as np
 import pytest
 
 from simlift.envs.game import check_hidden
-from simlift.envs.pokemon.gen1 import PokemonGen1, observe, pool
-from simlift.envs.pokemon.gen1.features import (
-    EFFECTS,
-    Fighter,
-    base_stats,
-    damage,
-    move_features,
-)
-from simlift.envs.pokemon.gen1.moves import SLEEP, STATUSES, data
-from simlift.envs.pokemon.gen1.observe import Moves, Pokemon
-from simlift.envs.pokemon.gen1.state import ONGOING, Draws, Params, State
+from simlift.envs.pokemon.gen1 import PokemonGen1, observe
+from simlift.envs.pokemon.gen1.moves import SLEEP
+from simlift.envs.pokemon.gen1.side import FLAGS, TRAP
+from simlift.envs.pokemon.gen1.state import Params, State
 from simlift.envs.pokemon.gen1.teams import WIDTH
-from simlift.references.pokemon import Teams, VectorShowdown
 
-from .battles import NUM_TEAMS, environment, moved, play
+from .battles import MOVES, NUM_TEAMS, NUMBER, environment, observed, play
 
-LEVEL, MAX_HP, STATS, MOVES, PP = (
-    1,
-    2,
-    slice(3, 8),
-    slice(WIDTH - 8, WIDTH - 4),
-    slice(WIDTH - 4, WIDTH),
-)
+LEVEL, MAX_HP, STATS, PP = 1, 2, slice(3, 8), slice(WIDTH - 4, WIDTH)
 """Columns of a team's row."""
 NUM_BATTLES = 8
 CAME_IN, ALL = 1 << 4, (1 << 30) - 1
 """Of the bits of `State.seen`: of one Pokemon, of a team."""
-NUMBER = {
-    kind: {entry["name"]: entry["num"] for entry in data()[kind]}
-    for kind in ("moves", "species", "types")
-}
-NAME = {kind: {number: name for name, number in names.items()} for kind, names in NUMBER.items()}
 FLINCHED = 2
 """Bit of `State.flags`."""
-
-
-@functools.cache
-def observed() -> Any:
-    """One state -> float32 [2, N], compiled once."""
-    params = environment().default_params
-    return jax.jit(lambda state: observe.observe(state, params))
+DISABLED_PLACE = sum(FLAGS.values()) - FLAGS["disabled_place"]
+"""Where it begins among the bits of `State.flags`."""
 
 
 def view(*states: State) -> observe.View:
     """Fields [B, 2, ...] of numpy."""
-    return observe.unpack(np.stack([observed()(state) for state in states]))
+    params = environment().default_params
+    return observe.unpack(np.stack([observed()(state, params) for state in states]))
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +45,9 @@ def states() -> Sequence[State]:
 
 
 def test_observations_lie_in_their_space(states):
-    space = environment().observation_space()
+    space, params = environment().observation_space(), environment().default_params
     for state in states:
-        assert all(space.contains(one) for one in np.asarray(observed()(state)))
+        assert all(space.contains(one) for one in np.asarray(observed()(state, params)))
 
 
 def test_the_tables_of_fields_are_the_layout():
@@ -142,154 +118,6 @@ def test_a_pokemon_that_transformed_shows_what_it_is_now(states):
     np.testing.assert_allclose(seen.foe_active.level[0, 1], level / 100, rtol=1e-6)
 
 
-# -- what a move is worth
-
-
-CONDITIONS = ("burned", "paralysed", "dreams", "reflect", "light_screen", "hidden")
-YES = jnp.ones((), bool)
-
-
-def fighter(species: str, types: Sequence[str], **changes: Any) -> Fighter:
-    """At level 100 and full health."""
-    one = Fighter(
-        level=jnp.int32(100),
-        hp=jnp.float32(1),
-        base_stats=jnp.asarray(base_stats()[NUMBER["species"][species]]),
-        types=jnp.asarray([NUMBER["types"][name] for name in types], jnp.int32),
-        stages=jnp.zeros(5, jnp.int32),
-        **dict.fromkeys(CONDITIONS, jnp.zeros((), bool)),
-    )
-    return one._replace(**changes)
-
-
-_damage = jax.jit(damage)
-
-
-def worth(user: Fighter, move: str, target: Fighter) -> float:
-    return float(_damage(user, jnp.asarray([NUMBER["moves"][move]], jnp.int32), target)[0])
-
-
-TAUROS = fighter("Tauros", ["Normal", "Normal"])
-STARMIE = fighter("Starmie", ["Water", "Psychic"])
-GENGAR = fighter("Gengar", ["Ghost", "Poison"])
-SNORLAX = fighter("Snorlax", ["Normal", "Normal"])
-
-
-def test_damage_by_hand():
-    """Tauros: attack 298, special 238; Starmie: 323 hit points, defense 268, special 298."""
-    body_slam = (42 * 85 * 298 / 268 / 50 + 2) * 1.5 * (236 / 255) / 323 * 255 / 256
-    assert worth(TAUROS, "Body Slam", STARMIE) == pytest.approx(body_slam, rel=1e-5)
-    thunderbolt = (42 * 95 * 238 / 298 / 50 + 2) * 2 * (236 / 255) / 323 * 255 / 256
-    assert worth(TAUROS, "Thunderbolt", STARMIE) == pytest.approx(thunderbolt, rel=1e-5)
-    assert worth(TAUROS, "Body Slam", GENGAR) == 0
-    assert worth(STARMIE, "Thunder Wave", TAUROS) == 0
-    assert worth(TAUROS, "Counter", STARMIE) == 0
-    assert worth(TAUROS, "Night Shade", STARMIE) == pytest.approx(100 / 323 * 255 / 256, rel=1e-5)
-    weak = STARMIE._replace(hp=jnp.float32(0.5))
-    assert worth(TAUROS, "Super Fang", weak) == pytest.approx(0.25 * 229 / 256, rel=1e-5)
-
-
-def test_damage_of_moves_that_random_battles_lack():
-    """Starmie's base speed is 115, Tauros' 110."""
-    assert worth(TAUROS, "Dragon Rage", STARMIE) == pytest.approx(40 / 323 * 255 / 256, rel=1e-5)
-    assert worth(TAUROS, "Sonic Boom", GENGAR) == pytest.approx(20 / 323 * 229 / 256, rel=1e-5)
-    assert worth(TAUROS, "Psywave", STARMIE) == pytest.approx(75 / 323 * 204 / 256, rel=1e-5)
-    assert worth(STARMIE, "Horn Drill", TAUROS) == pytest.approx(76 / 256)
-    assert worth(TAUROS, "Horn Drill", STARMIE) == 0
-    assert worth(TAUROS, "Horn Drill", STARMIE._replace(paralysed=YES)) == pytest.approx(76 / 256)
-    slowed = jnp.asarray([0, 0, 0, 0, -1], jnp.int32)
-    assert worth(TAUROS, "Horn Drill", STARMIE._replace(stages=slowed)) == pytest.approx(76 / 256)
-    assert worth(TAUROS, "Horn Drill", GENGAR._replace(paralysed=YES)) == 0
-    assert worth(GENGAR, "Dream Eater", TAUROS) == 0
-    assert worth(GENGAR, "Dream Eater", TAUROS._replace(dreams=YES)) > 0.3
-    away = TAUROS._replace(hidden=YES)
-    assert worth(STARMIE, "Surf", away) == worth(STARMIE, "Seismic Toss", away) == 0
-    assert worth(STARMIE, "Swift", away) == worth(STARMIE, "Swift", TAUROS) > 0
-    for move in ("Bide", "Metronome", "Leech Seed", "Splash"):
-        assert worth(TAUROS, move, STARMIE) == 0
-
-
-def test_light_screen_halves_special_damage_alone():
-    screened = TAUROS._replace(light_screen=YES)
-    assert worth(STARMIE, "Surf", screened) == pytest.approx(
-        worth(STARMIE, "Surf", TAUROS) / 2, rel=0.06
-    )
-    assert worth(STARMIE, "Tackle", screened) == worth(STARMIE, "Tackle", TAUROS)
-
-
-def test_damage_that_is_more_than_there_is_counts_as_accuracy():
-    strong = TAUROS._replace(stages=jnp.asarray([0, 6, 0, 0, 0], jnp.int32))
-    assert worth(strong, "Hyper Beam", STARMIE) == pytest.approx(229 / 256, rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("user", "target", "factor"),
-    [
-        ({"stages": jnp.asarray([0, 2, 0, 0, 0], jnp.int32)}, {}, 2),
-        ({"burned": jnp.ones((), bool)}, {}, 1 / 2),
-        ({}, {"reflect": jnp.ones((), bool)}, 1 / 2),
-        ({}, {"stages": jnp.asarray([0, 0, -1, 0, 0], jnp.int32)}, 3 / 2),
-    ],
-)
-def test_boosts_burn_and_reflect_change_damage(user, target, factor):
-    plain = worth(SNORLAX, "Body Slam", SNORLAX)
-    changed = worth(SNORLAX._replace(**user), "Body Slam", SNORLAX._replace(**target))
-    assert changed == pytest.approx(plain * factor, rel=0.06)  # two points are there in any case
-
-
-STATISTICS = ("attack", "defense", "special", "speed", "hit", "evade")
-
-
-def told(move: str) -> dict[str, Any]:
-    """What an observation tells of a move, but for zeros."""
-    row = Moves(*(x[NUMBER["moves"][move]] for x in move_features()))
-    named = {
-        "type": NAME["types"][int(row.types.argmax()) + 1],
-        "category": ["physical", "special"][int(row.category.argmax())]
-        if row.category.any()
-        else "",
-        **{name: float(getattr(row, name)) for name in ("known", "power", "accuracy", "priority")},
-        **dict(zip(STATUSES[1:7], row.inflicts.tolist(), strict=True)),
-        **dict(zip(STATISTICS, row.boosts.tolist(), strict=True)),
-        **dict(zip(EFFECTS, row.effects.tolist(), strict=True)),
-    }
-    return {name: value for name, value in named.items() if value}
-
-
-@pytest.mark.parametrize(
-    ("move", "expected"),
-    [
-        ("Body Slam", ("Normal", "physical", 85, 255, {"par": 77 / 256})),
-        ("Thunder Wave", ("Electric", "", 0, 255, {"par": 1})),
-        ("Psychic", ("Psychic", "special", 90, 255, {"special": -85 / 256 / 2})),
-        ("Swords Dance", ("Normal", "", 0, 256, {"attack": 1})),
-        ("Hyper Beam", ("Normal", "physical", 150, 229, {"recharges": 1})),
-        ("Pin Missile", ("Bug", "physical", 3 * 14, 216, {})),
-        ("Quick Attack", ("Normal", "physical", 40, 255, {"priority": 1})),
-        ("Sky Attack", ("Flying", "physical", 140, 229, {"charges": 1})),
-        ("Stomp", ("Normal", "physical", 65, 255, {"flinches": 77 / 256})),
-        ("Confusion", ("Psychic", "special", 50, 255, {"confuses": 25 / 256})),
-        ("Dig", ("Ground", "physical", 100, 255, {"charges": 1, "hides": 1})),
-        ("Double Team", ("Normal", "", 0, 256, {"evade": 1 / 2})),
-        ("Psywave", ("Psychic", "special", 1, 204, {"fixed_damage": 0.75})),
-        ("Sonic Boom", ("Normal", "physical", 1, 229, {"fixed_damage": 0.2})),
-        ("Fissure", ("Ground", "physical", 0, 76, {"knocks_out": 1})),
-        ("Wrap", ("Normal", "physical", 15, 216, {"traps": 1})),
-        ("Leech Seed", ("Grass", "", 0, 229, {"seeds": 1})),
-        ("Toxic", ("Poison", "", 0, 216, {"tox": 1})),
-        ("Splash", ("Normal", "", 0, 256, {})),
-    ],
-)
-def test_what_is_told_of_a_move(move, expected):
-    kind, category, power, accuracy, others = expected
-    numbers = {"known": 1, "power": power / 256, "accuracy": accuracy / 256} | others
-    wanted = {"type": kind, "category": category} | numbers
-    found = told(move)
-    assert found.keys() == {name for name, value in wanted.items() if value}
-    for name, value in found.items():
-        assert value == (pytest.approx(wanted[name]) if name in numbers else wanted[name])
-
-
 # -- what is hidden
 
 
@@ -344,7 +172,16 @@ def disguise(state: State, player: int, row: np.ndarray, index: int) -> State:
         condition=jnp.where(asleep, state.condition & 0b11000111 | 0b00101000, state.condition),
         confusion=jnp.where(state.confusion > 0, 7, state.confusion),
         substitute_hp=jnp.where(state.substitute_hp > 0, 99, state.substitute_hp),
+        # And how long Thrash, Bide and Disable last, and what Bide has stored.
+        lock_time=jnp.where(state.lock > 0, 1, state.lock_time),
+        lock_damage=state.lock_damage + 7,
+        disable_time=jnp.where(state.disabled > 0, 1, state.disable_time),
     )
+
+
+def state_slots(state: State) -> list[int]:
+    """Of the Pokemon that fight."""
+    return np.asarray(state.order[:, 0]).tolist()
 
 
 class Compiled(PokemonGen1):
@@ -358,7 +195,16 @@ def test_a_player_sees_nothing_that_showdown_hides(states, player):
     afflicted = states[0].replace(
         confusion=jnp.asarray([2, 3], jnp.uint8), substitute_hp=jnp.asarray([20, 30], jnp.uint8)
     )
-    chosen = [*states[::3], afflicted]
+    slots = state_slots(afflicted)
+    held = afflicted.replace(
+        lock=jnp.asarray([NUMBER["moves"][name] for name in ("Thrash", "Bide")], jnp.uint8),
+        lock_time=jnp.asarray([2, 3], jnp.uint8),
+        disabled=afflicted.moves[:, 0],
+        disable_time=jnp.asarray([4, 5], jnp.uint8),
+        seen=afflicted.seen | jnp.asarray([1 << 5 * slot for slot in slots], jnp.uint32),
+        toxic=jnp.asarray([3, 0], jnp.uint8),
+    )
+    chosen = [*states[::3], afflicted, held]
     table = np.asarray(environment().default_params.teams)
     others = [
         other_team(table[state.team[1 - player]], int(state.seen[1 - player]), generator)
@@ -386,109 +232,83 @@ def test_what_came_in_and_was_announced_is_shown(states):
     np.testing.assert_array_equal(shown.damage, own.damage[:, ::-1])
 
 
-# -- what Showdown shows
+# -- traps, of which players know less than the battle
 
 
-class Reader:
-    """What both players know who read the log of each other's teams: Pokemon by name, announced
-    moves, percent and status; of those that fight, whether they are confused and so on."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        self.moves: list[dict[str, set[str]]] = [{}, {}]
-        self.condition: list[dict[str, str]] = [{}, {}]
-        self.volatiles: list[set[str]] = [set(), set()]
-        self.active, self.transformed = ["", ""], [False, False]
-        secret = False
-        for line in lines:
-            if not secret:
-                self.read(line.split("|")[1:])
-            # The line after |split| is its owner's alone.
-            secret = line.startswith("|split|")
-
-    def read(self, words: Sequence[str]) -> None:
-        kind, *words = words or [""]
-        if not words or not re.match(r"p[12]a: ", words[0]):
-            return
-        player, name = int(words[0][1]) - 1, words[0][5:]
-        match kind:
-            case "switch":
-                self.active[player], self.volatiles[player] = name, set()
-                self.transformed[player] = False
-                self.moves[player].setdefault(name, set())
-                self.condition[player][name] = words[2]
-            case "move" if not self.transformed[player] and not self.called(words):
-                self.moves[player][name].add(words[1])
-            case "-damage" | "-heal":
-                self.condition[player][name] = words[1]
-            case "-status":
-                percent = self.condition[player][name].split()[0]
-                self.condition[player][name] = f"{percent} {words[1]}"
-            case "-curestatus":
-                self.condition[player][name] = self.condition[player][name].split()[0]
-            case "faint":
-                self.condition[player][name] = "0 fnt"
-                self.volatiles[player] = set()
-            case "-transform":
-                self.transformed[player] = True
-            case "-start":
-                self.volatiles[player].add(words[1])
-            case "-end":
-                self.volatiles[player].discard(words[1])
-
-    @staticmethod
-    def called(words: Sequence[str]) -> bool:
-        return any(word.startswith("[from]") for word in words)
+@pytest.fixture(scope="module")
+def start() -> State:
+    """Where both players choose."""
+    return environment().reset(jax.random.key(0))[1]
 
 
-@pytest.mark.reference
-@pytest.mark.node
-def test_observations_are_what_a_reader_of_showdowns_log_knows():
+WRAP, BODY_SLAM = NUMBER["moves"]["Wrap"], NUMBER["moves"]["Body Slam"]
+
+
+def trap(state: State, turns: int, lasted: int) -> State:
+    """The first player's Wrap of so many turns, after some of them, as a battle has it then."""
+    first, second = state_slots(state)
+    left = turns - lasted
+    goes_on = dict(zip(TRAP, np.cumsum([0, *TRAP.values()]), strict=False))
+    held = (1 << goes_on["trap_time"]) + (first << goes_on["trap_by"])
+    held += (lasted > 1) << goes_on["trap_shown"]
+    holds = second << goes_on["lock_target"]
+    feint = [
+        (1 << goes_on["feint_time"]) + (other << goes_on["feint_with"]) for other in (second, first)
+    ]
+    over = feint if turns < 5 else [0, 0]
+    return state.replace(
+        lock=jnp.asarray([WRAP if left else 0, 0], jnp.uint8),
+        lock_time=jnp.asarray([left + (turns << 4) if left else 0, 0], jnp.uint8),
+        trap=jnp.asarray([holds, held] if left else over, jnp.uint16),
+        last_used=jnp.asarray([WRAP, BODY_SLAM], jnp.uint8),
+    )
+
+
+@pytest.mark.parametrize("player", [0, 1])
+def test_players_cannot_tell_whether_a_trap_goes_on(start, player):
+    """As little by what they see as by what they may do."""
     params = environment().default_params
-    with np.load(pool.PATH) as file:
-        columns = {name: file[name][:NUM_TEAMS].astype(np.int16) for name in pool.COLUMNS}
-    generator = np.random.default_rng(0)
-    going = np.ones(NUM_BATTLES, bool)
-    compared = 0
-    with VectorShowdown(NUM_BATTLES, teams=Teams(**columns), log=True, processes=1) as showdown:
-        outcome = showdown.reset(seed=3)
-        words = showdown.draws().value[:, :4]
-        draws = Draws(
-            seed=jnp.asarray(words[:, :2], jnp.uint32),
-            team=jnp.asarray(showdown.snapshot()["team_index"], jnp.int32),
-        )
-        states = jax.jit(jax.vmap(environment().initial, (0, None)))(draws, params)
-        for step in range(48):
-            chances = np.where(outcome.legal, generator.random(outcome.legal.shape), -1)
-            actions = np.where(outcome.legal.any(-1), chances.argmax(-1), -1)
-            outcome = showdown.step(actions)
-            states = moved()(states, jnp.maximum(jnp.asarray(actions, jnp.int32), 0))
-            going &= np.asarray(states.winner) == ONGOING
-            for i in np.flatnonzero(going).tolist() if step % 6 == 5 else ():
-                compare(Reader(showdown.log(i)), jax.tree.map(lambda x, i=i: x[i], states))
-                compared += 1
-    assert compared > 40
+    legal = jax.jit(environment().legal_actions)
+    shown = []
+    for lasted in (1, 2, 3, 4):
+        worlds = [trap(start, turns, lasted) for turns in range(max(lasted, 2), 6)]
+        seen = [np.asarray(observed()(world, params))[player] for world in worlds]
+        masks = [np.asarray(legal(world, params))[player] for world in worlds]
+        for other, mask in zip(seen[1:], masks[1:], strict=True):
+            np.testing.assert_array_equal(other, seen[0])
+            np.testing.assert_array_equal(mask, masks[0])
+        named = observe.unpack(seen[0])
+        traps = [TRAPPING, TRAPPED] if player == 0 else [TRAPPED, TRAPPING]
+        assert named.foe_active.volatiles[traps[1]] == named.own_active.volatiles[traps[0]]
+        assert named.own_active.volatiles[traps[1]] == 0
+        shown.append(float(named.own_active.volatiles[traps[0]]))
+    assert shown == [1, 0.5, 0.5, 0.5]
+    over = view(trap(start, 5, 5))
+    assert not over.own_active.volatiles[..., [TRAPPING, TRAPPED]].any()
 
 
-def compare(reader: Reader, state: State) -> None:
-    seen = observe.unpack(np.asarray(observed()(state)))
-    for player, viewer in ((0, 1), (1, 0)):
-        foe = Pokemon(*(x[viewer] for x in seen.foe))
-        team = np.asarray(environment().default_params.teams[state.team[player]])
-        names = [NAME["species"][number] for number in team[:, 0]]
-        known = reader.moves[player]
-        assert {names[slot] for slot in np.flatnonzero(foe.present)} == known.keys()
-        assert names[int(foe.active.argmax())] == reader.active[player]
-        for name, moves in known.items():
-            slot = names.index(name)
-            health, status = [*reader.condition[player][name].split(), ""][:2]
-            assert foe.hp[slot] == pytest.approx(int(health.split("/")[0]) / 100)
-            shown = foe.status[slot] > 0
-            assert [STATUSES[1 + i] for i in np.flatnonzero(shown)] == [status] * (
-                status in STATUSES[1:7]
-            )
-            if not (reader.transformed[player] and foe.active[slot]):
-                own = [NAME["moves"].get(number) for number in team[slot, MOVES]]
-                assert [move in moves for move in own] == foe.pp[slot].tolist()
-        confused, substitute = seen.foe_active.volatiles[viewer, :2]
-        assert confused == ("confusion" in reader.volatiles[player])
-        assert substitute == ("Substitute" in reader.volatiles[player])
+TRAPPING, TRAPPED = (observe.VOLATILES.index(name) for name in ("trapping", "trapped"))
+
+
+def test_who_fell_neither_traps_nor_is_trapped(start):
+    state = trap(start, 3, 1)
+    fallen = state.replace(hp=state.hp.at[1, int(state.order[1, 0])].set(0))
+    seen = view(fallen)
+    assert not seen.own_active.volatiles[..., [TRAPPING, TRAPPED]].any()
+
+
+def test_disable_names_a_move(states):
+    """Of the foe's it is known as long as it is disabled."""
+    state = states[0].replace(seen=jnp.zeros(2, jnp.uint32), flags=jnp.zeros(2, jnp.uint16))
+    place, slot = 1, int(state.order[0, 0])
+    flags = state.flags.at[0].set(place << DISABLED_PLACE)
+    seen = view(
+        state.replace(disabled=state.disabled.at[0].set(state.moves[0, place]), flags=flags)
+    )
+    expected = np.arange(4) == place
+    np.testing.assert_array_equal(seen.own_active.disabled[0, 0], expected)
+    np.testing.assert_array_equal(seen.foe_active.disabled[0, 1], expected)
+    np.testing.assert_array_equal(seen.foe_active.moves.known[0, 1], expected)
+    np.testing.assert_array_equal(seen.foe.pp[0, 1, slot], expected)
+    assert not seen.own_active.disabled[0, 1].any()
+    assert not view(state).foe_active.moves.known[0, 1].any()

@@ -11,6 +11,7 @@ import pytest
 
 from simlift.envs.adapters import against
 from simlift.envs.pokemon.gen1 import observe, opponents
+from simlift.envs.pokemon.gen1.features import EFFECTS
 from simlift.envs.pokemon.gen1.moves import data
 from simlift.envs.pokemon.gen1.observe import OBSERVATION_SIZE
 from simlift.envs.pokemon.gen1.state import NUM_ACTIONS, ONGOING, TIE
@@ -127,6 +128,15 @@ def test_the_strongest_legal_move():
     assert max_damage(KEY, seen, MOVES) == STRONGEST
     assert max_damage(KEY, seen, np.isin(np.arange(NUM_ACTIONS), [0, 1, 5])) == 1
     assert max_damage(KEY, seen, np.arange(NUM_ACTIONS) == 7) == 7
+
+
+def test_a_move_of_two_turns_counts_half():
+    effects = np.zeros((4, len(EFFECTS)))
+    effects[STRONGEST, EFFECTS.index("charges")] = 1
+    seen = position(own_active__damage=DAMAGE_OF_MOVES, own_active__moves__effects=effects)
+    assert max_damage(KEY, seen, MOVES) == STRONGEST
+    seen = position(own_active__damage=[0.2, 0.5, 0.9, 0.0], own_active__moves__effects=effects)
+    assert max_damage(KEY, seen, MOVES) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from simlift.envs.pokemon.gen1.text import describe, portraits
 from .battles import environment
 
 MOVE = {entry["name"]: entry["num"] for entry in data()["moves"]}
-TRANSFORMED, RECHARGE = 1, 4
+TRANSFORMED, RECHARGE, SEEDED, LIGHT_SCREEN = 1, 4, 1 << 8, 1 << 9
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,17 @@ def test_what_happened_to_a_pokemon_is_told(start):
     assert "HP par" in second
     assert "attack +2, sp. attack -1, sp. defense -1, confused for 3 turns" in second
     assert "substitute with 41 HP, charging Sky Attack, has to recharge, transformed" in second
+
+
+def test_what_only_some_moves_do_is_told(start):
+    state = start.replace(
+        lock=start.lock.at[0].set(MOVE["Thrash"]),
+        toxic=start.toxic.at[0].set(3),
+        disabled=start.disabled.at[0].set(MOVE["Surf"]),
+        flags=start.flags.at[0].set(SEEDED | LIGHT_SCREEN),
+    )
+    told = "held to Thrash, Surf disabled, Toxic's counter at 2, seeded, Light Screen"
+    assert told in words(state).split("\nplayer 2")[0]
 
 
 @pytest.mark.parametrize(
