@@ -59,9 +59,8 @@ A Pokemon that transformed shows what it is now. Hidden are: the foe's Pokemon t
 and moves that were not announced, its exact hit points, statistics and PP; and from both players,
 as in Showdown, how long sleep, confusion, Disable, Thrash, Bide and traps last, what a substitute
 withstands, what Bide has stored, and the generator. A move that only Disable has named is known
-while it is disabled.
-Showdown does not tell in which slot of its team a foe stands, nor the place of a move in the set;
-here both are where they are, so that an entry never changes its meaning.
+while it is disabled. Showdown does not tell in which slot of its team a foe stands, nor the place
+of a move in the set; here both are where they are, so that an entry never changes its meaning.
 """
 
 import functools
@@ -78,15 +77,12 @@ from .features import (
     EFFECTS,
     NUM_STATUSES,
     NUM_TYPES,
-    Fighter,
-    base_stats,
     damage,
     move_features,
 )
-from .moves import BIDE, BURN, PARALYSIS, RAGE, SLEEP, any_of, with_flag
-from .side import CONDITION, FLAGS, LOCK_TIME, SEEN_BITS, TRAP, at, from_bits
+from .side import at
+from .standing import SLOTS, Standing, share, stand, with_traps
 from .state import NUM_MOVES, NUM_PLAYERS, TEAM_SIZE, Params, State
-from .teams import member
 
 VOLATILES = (
     *("confusion", "substitute", "reflect", "light_screen", "mist", "focused", "seeded"),
@@ -95,8 +91,6 @@ VOLATILES = (
 )
 """In the order of `Active.volatiles`."""
 _NUM_BOOSTS = 7
-_SLOTS = np.arange(TEAM_SIZE, dtype=np.int32)
-_PLACES = np.arange(NUM_MOVES, dtype=np.int32)
 
 
 class Pokemon(NamedTuple):
@@ -159,7 +153,7 @@ _POKEMON = Pokemon(
 )
 """How many entries a field has in the row of one Pokemon; 0: it is one number."""
 _NUM_SHARED = len(Active._fields[: Active._fields.index("boosts")])
-_ACTIVE = (*_POKEMON[-_NUM_SHARED:], 7, len(VOLATILES), 0, NUM_MOVES)
+_ACTIVE = (*_POKEMON[-_NUM_SHARED:], _NUM_BOOSTS, len(VOLATILES), 0, NUM_MOVES)
 """Likewise, the moves left out."""
 _MOVE = Moves(
     **dict.fromkeys(("known", "power", "accuracy", "priority"), 0),
@@ -215,20 +209,14 @@ def _fields(block: Array, row: Iterable[int]) -> list[Array]:
     return fields
 
 
-def _share(count: Array, of: int) -> Array:
-    """float32, a multiple of 1 / of: a product, which compilers leave as it is, where they make one
-    of a quotient by a constant."""
-    return count.astype(jnp.float32) * np.float32(1 / of)
-
-
 def observe(state: State, params: Params) -> Array:
     """float32 [P, OBSERVATION_SIZE], see the module's docstring."""
     of_player = jax.tree.map(lambda x: 0 if x.ndim else None, state)
-    sides = _with_traps(jax.vmap(_side, (of_player, None))(state, params.teams))
+    sides = with_traps(jax.vmap(stand, (of_player, None))(state, params.teams))
     hits = jax.vmap(_hits)(sides, _swap(sides))
     own, shown = jax.vmap(_own)(sides, hits), jax.vmap(_shown)(sides, hits)
-    turn = jnp.minimum(_share(state.turn, 1000), 1)
-    left = _share(sides.alive.sum(axis=1, dtype=jnp.int32), TEAM_SIZE)
+    turn = jnp.minimum(share(state.turn, 1000), 1)
+    left = share(sides.alive.sum(axis=1, dtype=jnp.int32), TEAM_SIZE)
     blocks = [
         jnp.broadcast_to(turn, (NUM_PLAYERS, 1)),
         jax.nn.one_hot(state.request, 3),
@@ -246,145 +234,38 @@ def _swap(of_players: Any) -> Any:
     return jax.tree.map(lambda x: x[::-1], of_players)
 
 
-# -- one side
+# -- parts
 
 
-class _Side(NamedTuple):
-    """One side as it stands, hidden things included."""
-
-    slot: Array  # int32 []  of the active Pokemon
-    alive: Array  # bool [S]
-    came: Array  # bool [S]  it has come in
-    announced: Array  # bool [S, M]
-    hp: Array  # float32 [S]  exact; fighters.hp is in percent
-    status: Array  # int32 [S]
-    pp: Array  # float32 [S, M]
-    codes: Array  # int32 [S, M]
-    fighters: Fighter  # [S]
-    boosts: Array  # float32 [7]
-    volatiles: dict[str, Array]  # float32 [], by name
-    toxic: Array  # float32 []
-    disabled: Array  # bool [M]
-    holds: Array  # bool []  the foe in a trap, for one more turn at least
-    may_hold: Array  # bool []  one of the two does, as far as the players can tell
-    trapped_last: Array  # bool []  its last move was one that traps
-
-
-def _side(state: State, table: Array) -> _Side:
-    """state: of one player, the axis [P] taken away."""
-    team = jax.vmap(member)(table[state.team])
-    slot = state.order[0].astype(jnp.int32)
-    active = slot == _SLOTS
-
-    def standing(value: Array, bench: Array) -> Array:
-        """The active Pokemon's own value, and the bench's."""
-        value = value.astype(jnp.int32)
-        return jnp.where(active.reshape(TEAM_SIZE, *[1] * value.ndim), value[None], bench)
-
-    hp, max_hp = state.hp.astype(jnp.int32), jnp.maximum(team.max_hp, 1)
-    percent = (100 * hp + max_hp - 1) // max_hp  # upward; 100 is for full health alone
-    percent = jnp.where(hp < max_hp, jnp.minimum(percent, 99), percent)
-    flags = from_bits(state.flags.astype(jnp.int32), FLAGS)
-    status = from_bits(state.condition.astype(jnp.int32), CONDITION)["status"]
-    species = standing(state.species, team.species)
-    base_pp = state.base_pp.astype(jnp.int32)
-    seen = (state.seen.astype(jnp.int32) >> (SEEN_BITS * _SLOTS)) & (2**SEEN_BITS - 1)
-    own = ~(active & flags["transformed"])  # what was announced of the set is not what stands here
-    announced = own[:, None] & ((seen[:, None] >> _PLACES[None]) & 1 > 0)
-    announced |= active[:, None] & flags["virtual"][None]
-    moves = state.moves.astype(jnp.int32)
-    disabled = (moves != 0) & (moves == state.disabled.astype(jnp.int32))
-    # What was disabled was named; of two such moves an announced one is meant.
-    named = disabled & (flags["disabled_place"] == _PLACES)
-    named &= ~(disabled & at(announced, slot)).any()
-    announced |= active[:, None] & named[None]
-    boosts = state.boosts.astype(jnp.int32)
-    stages = jnp.stack([jnp.zeros_like(boosts[0]), *(boosts[i] for i in (0, 1, 2, 4))])
-    lock = state.lock.astype(jnp.int32)
-    substitute, asleep = state.substitute_hp > 0, status == SLEEP
-    volatiles = {name: flags[name] for name in VOLATILES if name in flags} | {
-        "confusion": state.confusion > 0,
-        "substitute": substitute,
-        "charging": any_of(lock, with_flag("charges")),
-        "thrashing": any_of(lock, with_flag("thrashes")),
-        "raging": lock == RAGE,
-        "biding": lock == BIDE,
-    }
-    trapping = any_of(lock, with_flag("traps"))
-    turns = from_bits(state.lock_time.astype(jnp.int32), LOCK_TIME)
-    lasted = turns["lock_total"] - turns["lock_time"]
-    feint = from_bits(state.trap.astype(jnp.int32), TRAP)["feint_time"] > 0
-    return _Side(
-        slot=slot,
-        alive=hp > 0,
-        came=active | (seen >> NUM_MOVES > 0),
-        announced=announced,
-        hp=hp.astype(jnp.float32) / max_hp.astype(jnp.float32),
-        status=status,
-        pp=_share(standing(state.pp, base_pp), 63),
-        codes=standing(moves, team.moves),
-        fighters=Fighter(
-            level=team.level,
-            hp=_share(percent, 100),
-            base_stats=jnp.asarray(base_stats())[species],
-            types=standing(state.types, team.types),
-            stages=jnp.where(active[:, None], stages[None], 0),
-            burned=status == BURN,
-            paralysed=status == PARALYSIS,
-            dreams=asleep & ~(active & substitute),
-            reflect=active & flags["reflect"],
-            light_screen=active & flags["light_screen"],
-            hidden=active & flags["hidden"],
-        ),
-        boosts=_share(boosts, 6),
-        volatiles={name: value.astype(jnp.float32) for name, value in volatiles.items()},
-        toxic=jnp.minimum(_share(state.toxic, 16), 1),
-        disabled=disabled,
-        holds=trapping & (lasted == 1),
-        may_hold=feint | (trapping & (lasted > 1)),
-        trapped_last=any_of(state.last_used, with_flag("traps")),
-    )
-
-
-def _with_traps(sides: _Side) -> _Side:
-    """sides: [P, ...]. A trap goes on for a second turn in any case; after it, neither player can
-    tell whether it does."""
-    both = jax.vmap(at)(sides.alive, sides.slot).all()
-    may = sides.may_hold.any() & sides.trapped_last
-    trapping = jnp.where(both, jnp.where(sides.holds, 1.0, jnp.where(may, 0.5, 0.0)), 0.0)
-    traps = {"trapping": trapping, "trapped": _swap(trapping)}
-    return sides._replace(volatiles=sides.volatiles | traps)
-
-
-def _hits(side: _Side, foe: _Side) -> Array:
+def _hits(side: Standing, foe: Standing) -> Array:
     """What every move is worth against the foe that fights, float32 [S, M]."""
     target = jax.tree.map(lambda x: at(x, foe.slot), foe.fighters)
     return jax.vmap(damage, (0, 0, None))(side.fighters, side.codes, target)
 
 
-def _own(side: _Side, hits: Array) -> Array:
+def _own(side: Standing, hits: Array) -> Array:
     """A team as its player sees it, float32 [S, R], a row of Pokemon's fields each. hits: of
     `_hits`."""
     present = side.fighters.level > 0
     return _team(side, present, side.hp, side.pp, hits)
 
 
-def _shown(side: _Side, hits: Array) -> Array:
+def _shown(side: Standing, hits: Array) -> Array:
     """A team as the other player sees it."""
     announced = side.announced.astype(jnp.float32)
     return _team(side, side.came, side.fighters.hp, announced, hits * announced)
 
 
-def _team(side: _Side, present: Array, hp: Array, pp: Array, hits: Array) -> Array:
+def _team(side: Standing, present: Array, hp: Array, pp: Array, hits: Array) -> Array:
     fighters = side.fighters
     view = Pokemon(
         present=present,
-        active=side.slot == _SLOTS,
+        active=side.slot == SLOTS,
         hp=hp,
-        level=_share(fighters.level, 100),
+        level=share(fighters.level, 100),
         status=jax.nn.one_hot(side.status - 1, NUM_STATUSES),
         types=jax.nn.one_hot(fighters.types - 1, NUM_TYPES).max(axis=1),
-        base_stats=_share(fighters.base_stats, 255),
+        base_stats=share(fighters.base_stats, 255),
         pp=pp,
         damage=hits,
     )
@@ -392,13 +273,13 @@ def _team(side: _Side, present: Array, hp: Array, pp: Array, hits: Array) -> Arr
     return jnp.where(present[:, None], jnp.concatenate(fields, axis=1), 0)
 
 
-def _active(side: _Side, team: Array, known: Array) -> Array:
+def _active(side: Standing, team: Array, known: Array) -> Array:
     """The Pokemon that fights, and its moves. team: [S, R]; known: bool [S, M], of the moves."""
     codes = at(jnp.where(known, side.codes, 0), side.slot)
     parts = [
         at(team, side.slot)[-_width(_ACTIVE[:_NUM_SHARED]) :],
         side.boosts,
-        jnp.stack([side.volatiles[name] for name in VOLATILES]),
+        jnp.stack([side.flags[name].astype(jnp.float32) for name in VOLATILES]),
         side.toxic[None],
         side.disabled & at(known, side.slot),
         jnp.asarray(_move_table())[codes].reshape(-1),
