@@ -44,20 +44,30 @@ def replay(
 
     until: the last item that is played; resume: go on with a replay in that folder; new_seeds:
     judge with others than the recorded ones, by which a mutant may stay open that was found. It
-    stops where a verdict is not the recorded one. Raises ValueError for an item that was not
-    recorded, sources that cannot be had, and a target that is not empty; else as `translate`.
+    stops where a verdict is not the recorded one, and judges that attempt once more when it goes
+    on. Raises ValueError for an item that was not recorded, sources that cannot be had, and a
+    target that is not empty; else as `translate`.
     """
     attempts = recording.attempts
     if until is not None and until not in attempts:
         raise ValueError(f"{recording.name} has no {until!r}; it has {', '.join(attempts)}")
     ready = resume and (target / FILE).is_file()
     project = Project.read(target) if ready else recording.prepare(target)
-    seeds = {one.folder: one.seed for known in attempts.values() for one in known}
+    by_folder = {one.folder: one for known in attempts.values() for one in known}
     agreed, judged = True, 0
 
     def again(*args: Any, folder: Path, **given: Any) -> Verdict:
-        seed = None if new_seeds else seeds.get(folder.name)
-        return judge(*args, folder=folder, seed=seed, **given)
+        """Another verdict than the recorded one does not come into the journal."""
+        nonlocal agreed, judged
+        recorded = by_folder[folder.name]
+        found = judge(*args, folder=folder, seed=None if new_seeds else recorded.seed, **given)
+        if found.passed != (recorded.verdict == PASS):
+            agreed, judged = False, judged + 1
+            raise Stop(
+                f"{recorded.folder}: what was recorded is {recorded.verdict!r}, and what the judge "
+                f"says now {found.line!r}; resume to judge it once more"
+            )
+        return found
 
     def choose(
         item: str, done: Sequence[Round], *, models: Sequence[str], flat_rounds: int
@@ -71,20 +81,12 @@ def replay(
         return Move(tactic=tactic, model=known[len(done)].model, tree=tree)
 
     def compare(event: Event, standing: Standing) -> None:
-        nonlocal agreed, judged
+        nonlocal judged
         listen(event, standing)
         if event.kind != JUDGED:
             return
-        item, verdict = event.data["item"], event.data["verdict"]
-        recorded = attempts[item][event.data["attempt"] - 1]
         judged += 1
-        if (verdict == PASS) != (recorded.verdict == PASS):
-            agreed = False
-            raise Stop(
-                f"{recorded.folder}: what was recorded is {recorded.verdict!r}, and what the judge "
-                f"says now {verdict!r}"
-            )
-        if item == until and verdict == PASS:
+        if event.data["item"] == until and event.data["verdict"] == PASS:
             raise Stop(f"played until {until}, as asked")
 
     outcome = translate(

@@ -126,6 +126,7 @@ def test_a_recording_keeps_what_was_said_and_the_patch_of_every_attempt(
 def test_a_verdict_that_is_not_the_recorded_one_ends_the_replay(
     recording: Recording, tmp_path: Path
 ) -> None:
+    recorded = (recording.folder / "journal.jsonl").read_text()
     path = recording.folder / "journal.jsonl"
     lines = path.read_text().splitlines()
     changed = [
@@ -137,6 +138,9 @@ def test_a_verdict_that_is_not_the_recorded_one_ends_the_replay(
     played = play(Recording.read(recording.folder), tmp_path / "again")
     assert not played.agreed and not played.outcome.finished
     assert "recorded is 'pass', and what the judge says now 'broken'" in played.outcome.reason
+    path.write_text(recorded)
+    played = play(Recording.read(recording.folder), tmp_path / "again", resume=True)
+    assert played.agreed and played.outcome.finished
 
 
 def test_a_replay_can_end_early_and_says_so(recording: Recording, tmp_path: Path) -> None:
