@@ -271,8 +271,9 @@ class Bench:
         }
         readable = [*programs(self.project.language), *imported(self.project), self.copy]
         if self.project.language == "rust":
-            folder = crate.cargo().parent
-            env["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])
+            # A crate that asks its proxy starts "python", which has to be the one that has simlift.
+            folders = [crate.cargo().parent, Path(sys.executable).parent]
+            env["PATH"] = os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
             env["CARGO_TARGET_DIR"] = str(written / "target")
             env[crate.PROGRAM] = str(self._built / "release" / self.project.name)
             readable += [self._built] if self._built.exists() and words != BUILD else []
