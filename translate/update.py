@@ -59,8 +59,8 @@ def update(
     """Start a run that brings a finished translation up to the upstream's present version; None
     where nothing changed since.
 
-    sources: the new files, each under its old name; of a Python class the installed one, unless
-    given; version: what is installed, unless given; run and the rest: as of `translate`.
+    sources: the new files, each under its old name; of a Python class that is the only source the
+    installed one, unless given; version: what is installed, unless given; run and the rest: as of `translate`.
 
     Raises ValueError where the project has no finished run, or an open one, where its upstream
     cannot be had, does not build or start, or changed under the same version: the project is as
@@ -161,6 +161,12 @@ def _upstream(project: Project, sources: Sequence[Path], version: str | None) ->
         if not sources:
             if defined is None:
                 raise ValueError("name the new sources (sources); where they are is not known")
+            own = f"{SOURCES}/{Path(defined).name}"
+            if others := [name for name in reference.sources if name != own]:
+                raise ValueError(
+                    f"name the new sources (sources): where {', '.join(others)} came from is not "
+                    "known, only where the class is"
+                )
             _take(Path(defined), stage, project)
         files = _files(stage / SOURCES)
     return Upstream(

@@ -172,6 +172,15 @@ def test_prompts_are_those_that_were_read_through(phase: str, language: str) -> 
     assert text == golden.read_text()
 
 
+def test_no_certificate_is_made_of_tests_that_changed_after_they_ran() -> None:
+    forbidden = {
+        language: set(rendered("certificate", project(language=language)).forbid_paths)
+        for language in ("jax", "rust")
+    }
+    assert forbidden["rust"] - forbidden["jax"] == {"ferry/tests"}
+    assert forbidden["jax"] - forbidden["rust"] == {"tests"}
+
+
 def test_a_variable_that_is_not_given_is_an_error() -> None:
     given = variables(project(), INSPECTION)
     with pytest.raises(ValueError, match=r"template translate_module: .* has no attribute 'name'"):

@@ -197,6 +197,23 @@ def test_only_a_finished_run_is_updated(tmp_path: Path) -> None:
         run(project)
 
 
+def test_sources_beside_a_class_are_given(project: Project) -> None:
+    toml = (project.folder / "simlift.toml").read_text()
+    listed = 'sources = ["reference/walk.py"'
+    assert listed in toml
+    more = {"simlift.toml": toml.replace(listed, f'{listed}, "reference/wind.py"')}
+    projects.write(project.folder, {**more, "reference/wind.py": "# still\n"})
+    again = Project.read(project.folder)
+    with pytest.raises(ValueError, match=r"name the new sources .*: where reference/wind.py came"):
+        run(again)
+    renew(again, UPSTREAM + "# a comment\n")
+    upstream = project.folder.parent / "up"
+    given = [upstream / "walk.py", upstream / "wind.py"]
+    projects.write(upstream, {"wind.py": "# a gale\n"})
+    assert run(again, sources=given, version="2", judge=Verifier("2")) is not None
+    assert (project.folder / "reference" / "wind.py").read_text() == "# a gale\n"
+
+
 def test_sources_without_a_known_place_are_given(tmp_path: Path) -> None:
     projects.write(tmp_path, {"new/walk.py": "# the second edition\n"})
     project = projects.make(tmp_path / "walk")
