@@ -331,6 +331,8 @@ def _levels(words: Sequence[str]) -> Sequence[str]:
 
 
 def _survivors(workspace: Path) -> list[str]:
-    """The mutants that the coder accounts for; those that are said to be killed are not open."""
-    listed = json.loads((workspace / SURVIVORS).read_bytes())["survivors"]
+    """The mutants that the coder accounts for; those that are said to be killed are not open. There
+    are none where no phase is about mutants."""
+    path = workspace / SURVIVORS
+    listed = json.loads(path.read_bytes())["survivors"] if path.is_file() else []
     return [survivor["mutant"] for survivor in listed]

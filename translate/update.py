@@ -60,7 +60,8 @@ def update(
     where nothing changed since.
 
     sources: the new files, each under its old name; of a Python class that is the only source the
-    installed one, unless given; version: what is installed, unless given; run and the rest: as of `translate`.
+    installed one, unless given; version: what is installed, unless given; run and the rest: as of
+    `translate`.
 
     Raises ValueError where the project has no finished run, or an open one, where its upstream
     cannot be had, does not build or start, or changed under the same version: the project is as

@@ -1,6 +1,7 @@
 """A project in Rust: what its crate may hold, and the judge that builds, tests and verifies it."""
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -150,6 +151,14 @@ def test_the_python_that_a_crate_asks_has_simlift(
     (tests / "proxy.rs").write_text(ASKING)
     found = bench.find(TESTS)
     assert found.line == "", found
+
+
+@needs_rust
+def test_a_certificate_of_a_crate_needs_no_mutants(bench: Bench) -> None:
+    found = bench.find("simlift verify judge.suite:SUITE --level all --episodes 4")
+    assert found.line == "", found
+    (certificate,) = bench.out.rglob("certificate.json")
+    assert json.loads(certificate.read_bytes())["predicate"]["claim"]["class"] == "E3"
 
 
 @needs_rust
