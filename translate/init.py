@@ -15,7 +15,7 @@ from .project import FILE, Agent, Budget, Language, Project, Reference, Referenc
 
 SOURCES = "reference"
 INSPECTION = "inspection.json"
-IGNORED = "runs/\n__pycache__/\n"
+IGNORED = "runs/\n__pycache__/\ntarget/\n"  # the last is cargo's
 
 
 def init(

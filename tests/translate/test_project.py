@@ -160,7 +160,7 @@ def test_a_class_becomes_a_project(here: Path) -> None:
     )
     folder = here / "new" / "lake-1"
     assert (folder / "reference" / "ferry.py").read_text() == FERRY
-    assert (folder / ".gitignore").read_text().splitlines()[0] == "runs/"
+    assert (folder / ".gitignore").read_text().split() == ["runs/", "__pycache__/", "target/"]
     readme = (folder / "README.md").read_text()
     assert "`boat`: int; changes, so it is state" in readme
     assert "`flaw`: str; was not seen to change" in readme
