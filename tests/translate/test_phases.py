@@ -154,7 +154,7 @@ def test_prompts_are_whole_for_every_project(phase: str, kind: str, language: st
     assert ("jax" in made.prompt.lower()) == (language == "jax")
 
 
-RUST = ("scaffold", "translate_module", "compose")
+RUST = ("scaffold", "translate_module", "compose", "optimise")
 """Phases whose prompts are others in Rust than by a word here and there."""
 
 

@@ -46,7 +46,8 @@ class AsRecorded:
     ) -> Verdict:
         copy.restore(tree)
         line = self.verdicts[folder.name]
-        made = Finding(line=line, signature="" if line == PASS else line, score=float(line == PASS))
+        wrong = "" if line == PASS else line
+        made = Finding(line=wrong, signature=wrong, score=float(line == PASS))
         verdict = made.verdict(seed=seed or 0, seconds=0.0)
         verdict.write(folder)
         return verdict
