@@ -55,8 +55,8 @@ PLAN = TransferPlan(
         "tips a choice, in one game of a hundred at most. A battle's return is 1 or -1, so that "
         "4800 battles a side know their difference to some 4 % of the span, and a fifth is what "
         "they exclude with power. Policies differ by a tenth of the span with their seed alone, "
-        "and 400 battles of each tell it to as much: six of each side show with a power of some "
-        "nine tenths that neither teaches a third less than the other, three showed it with 0.6."
+        "and 400 battles of each tell it to as much. Three of each side, with a power of 0.6, did "
+        "not show that neither teaches a third less than the other; there are six."
     ),
     returns=(-1.0, 1.0),
     max_steps=150,  # one battle in a thousand is longer; the others wait for it
