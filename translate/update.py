@@ -136,7 +136,8 @@ def _told(
         yield (
             WRAPPED,
             f"{words} Everything is translated already, so keep what is there. Bring the wrapper "
-            "(`judge/reference.py`), the suite (`judge/suite.py`) and its version up to it.\n\n"
+            "(`judge/reference.py`), the suite (`judge/suite.py`) and its version up to it, and of "
+            "the translation and its tests what differs now.\n\n"
             f"{feedback.text(found)}\n\n{sources}",
         )
     if not found.passed:

@@ -148,6 +148,7 @@ def test_a_suite_of_the_old_version_is_opened(project: Project) -> None:
     assert outcome is not None
     [(item, told), (last, _)] = begun(outcome)
     assert (item, last) == ("scaffold", "certificate")
+    assert "of the translation and its tests what differs now" in told
     assert "judge/suite.py" in told and "+    # a comment" not in told and "+# a comment" in told
 
 
