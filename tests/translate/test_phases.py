@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from jinja2 import meta
 
-from simlift.translate import phases, schema
+from simlift.translate import phases, schema, update
 from simlift.translate.phases import PHASES, TEMPLATES, VARIABLES, Item, load, variables, work
 from simlift.translate.plan import Plan
 from simlift.translate.project import Project, Reference
@@ -170,6 +170,16 @@ def test_prompts_are_those_that_were_read_through(phase: str, language: str) -> 
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(text)
     assert text == golden.read_text()
+
+
+@pytest.mark.parametrize(
+    ("language", "tests"), [("jax", "python -m pytest -q tests"), ("rust", "cargo test --offline")]
+)
+def test_what_an_update_verifies_includes_the_tests(language: str, tests: str) -> None:
+    made = rendered(update.VERIFYING, project(language=language))
+    first, _, verified = made.success_command.partition(" && ")
+    assert first.startswith(tests)
+    assert verified.startswith("simlift verify"), "the last command says of which version it is"
 
 
 def test_no_certificate_is_made_of_tests_that_changed_after_they_ran() -> None:
