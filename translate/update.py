@@ -21,7 +21,7 @@ from .books import Coder, Listener
 from .init import INSPECTION, SOURCES
 from .inspection import build, inspect
 from .loop import Judge, Outcome, translate
-from .phases import Item
+from .phases import OF_JAX, Item
 from .prices import PriceTable
 from .project import FILE, Project
 from .runs import RunFolder
@@ -98,7 +98,7 @@ def update(
         rendering = folder.render(Item(phase=VERIFYING), folder.plan())
         logs = folder.folder / "update"
         found = judge(rendering, after, folder.copy, base=tree, tree=tree, folder=logs, mode=mode)
-        items = _opened(found, new.version)
+        items = _opened(found, after)
         words = f"The reference changed: from version {old.reference.version} to {new.version}."
         return {
             "tree": tree,
@@ -119,12 +119,14 @@ def update(
     )
 
 
-def _opened(found: Verdict, version: str) -> list[str]:
+def _opened(found: Verdict, project: Project) -> list[str]:
     """The items that are open after a verification of what there is."""
     said = found.details.get("reference", {}).get("version")
     # The suite says of which version the certificate is, and only the scaffold may change it.
-    wrapped = [] if said == version else [WRAPPED]
-    return [*wrapped, *(COMPARED[-1:] if found.passed else COMPARED)]
+    wrapped = [] if said == project.reference.version else [WRAPPED]
+    compared = COMPARED[-1:] if found.passed else COMPARED
+    absent = OF_JAX if project.language == "rust" else ()
+    return [*wrapped, *(phase for phase in compared if phase not in absent)]
 
 
 def _told(

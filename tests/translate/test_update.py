@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simlift.translate import journal
+from simlift.translate import crate, journal
 from simlift.translate.journal import STARTED
 from simlift.translate.loop import Outcome, translate
 from simlift.translate.phases import Rendering
@@ -140,6 +140,20 @@ def test_what_diverges_is_told_with_what_changed(project: Project) -> None:
     assert all(text == "" for _, text in rest)
     prompt = next((outcome.folder / "attempts").glob("*lockstep*")) / "prompt.md"
     assert "time differs at step 20" in prompt.read_text()
+
+
+def test_nothing_is_opened_that_a_crate_does_not_have(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crate, "cargo", Path)
+    toml = project.folder / "simlift.toml"
+    toml.write_text(toml.read_text() + '[target]\nlanguage = "rust"\n')
+    renew(project, UPSTREAM.replace(">= 20", ">= 30"))
+    judge = Verifier("2", "L3 E2: time differs at step 20 (move writes it)")
+    outcome = run(Project.read(project.folder), version="2", judge=judge)
+    assert outcome is not None
+    [started, *_] = journal.read(outcome.folder / "journal.jsonl")
+    assert started.data["items"] == ["lockstep", "certificate"]
 
 
 def test_a_suite_of_the_old_version_is_opened(project: Project) -> None:
