@@ -1,6 +1,7 @@
 """The recordings that come with simlift are whole, and hold nothing of where they were made."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,15 +92,16 @@ def test_a_recording_is_small_and_tells_no_places(name: str) -> None:
 def test_patches_fit_onto_each_other_to_the_end(name: str, tmp_path: Path) -> None:
     recording = find(name)
     try:
-        recording.prepare(tmp_path / "sources")
+        project = recording.prepare(tmp_path / "sources")
     except ValueError as error:
         lacking(str(error))
+    if project.language == "rust" and not shutil.which("cargo"):
+        pytest.skip("needs Rust's cargo")
     played = replay(recording, tmp_path / "again", judge=AsRecorded(recording), mode="unconfined")
     assert played.outcome.finished and played.agreed
     assert played.judged == played.recorded == len(recording.trees)
-    assert {"notes", "judge", "tests", Project.read(tmp_path / "again").name} == set(
-        played.outcome.outputs
-    )
+    tests = {"tests"} if project.language == "jax" else set()  # those of a crate are inside of it
+    assert {"notes", "judge", project.name} | tests == set(played.outcome.outputs)
 
 
 def test_the_first_phases_are_judged_anew(tmp_path: Path) -> None:
