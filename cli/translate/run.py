@@ -74,6 +74,8 @@ class Run:
         try:
             with screen.progress() as progress:
                 teller = Teller(screen.console, progress, project.folder, name)
+                if self.update:
+                    progress("verifying against what is upstream now", 0.0)
                 outcome = self._translate(project, prices, teller.tell)
         except KeyboardInterrupt:
             where = "" if self.project == Path() else f" --project {self.project}"
