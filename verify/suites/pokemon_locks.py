@@ -3,6 +3,7 @@
 from .pokemon_teams import (
     ACCURACY,
     BEEDRILL,
+    BURN,
     CHARIZARD,
     DITTO,
     GENGAR,
@@ -26,6 +27,7 @@ FIFTH_TURN = {"duration": 1, "total_duration": 5, "damage": 10} | {
     "move": WRAP,
     "locked": PIDGEOT + 1,
 }
+SECOND_TURN = FIFTH_TURN | {"total_duration": 2}
 
 LOCKS = (
     # -- traps
@@ -78,6 +80,32 @@ LOCKS = (
             m[0].second.lost == FIFTH_TURN["damage"]
             and not m[0].first.has("partialtrappinglock")
             and not m[0].first.has("fakepartiallytrapped")
+        ),
+    ),
+    scene(
+        "the_last_turn_of_a_trap_does_not_hold_a_substitute_anew",
+        1,
+        on(
+            CHARIZARD,
+            moves={0: WRAP},
+            hp=1,
+            status=BURN,
+            volatiles={"partialtrappinglock": 0},
+            side={f"partialtrappinglock_{name}": number for name, number in SECOND_TURN.items()}
+            | {"last_selected_move": WRAP},
+        ),
+        on(
+            PIDGEOT,
+            moves=STILL,
+            volatiles={"substitute": 93, "partiallytrapped": 0},
+            side={"partiallytrapped_duration": 1, "partiallytrapped_source": CHARIZARD + 1},
+        ),
+        [(0, 0), (REPLACE + HITMONLEE, -1), (0, 0)],
+        lambda m: (
+            m[0].first.hp == 0
+            and m[0].second.has("substitute")
+            and m[0].second.partiallytrapped_duration == 1
+            and not m[1].second.has("partiallytrapped")
         ),
     ),
     scene(

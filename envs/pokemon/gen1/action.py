@@ -246,7 +246,8 @@ def _deal(field: Field, move: Move, code: Array, hit: Array) -> tuple[Field, Arr
     foe = effects.build_rage(foe, jnp.where(move.self_destructs, 0, blows))
     rages = held_or_dealt & move.rages & ~user.raging
     user = user.where(rages, lock=code, lock_accuracy=ACCURATE)
-    field = trap(Field(user, foe, dice, last_damage), code, (dealt | shielded) & move.traps)
+    field = Field(user, foe, dice, last_damage)
+    field = trap(field, code, (dealt | shielded) & move.traps, dealt & move.traps)
     return field, hit & ~first.failed, bare
 
 

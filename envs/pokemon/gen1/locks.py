@@ -58,8 +58,11 @@ def thrash(dice: Dice, user: Side, code: Array, wanted: Array) -> tuple[Dice, Si
     return dice, user.where(begins, lock=code, lock_time=turns + 2, lock_accuracy=ACCURATE)
 
 
-def trap(field: Field, code: Array, hit: Array) -> Field:
-    """The first hit begins two to five turns in which the foe cannot move."""
+def trap(field: Field, code: Array, hit: Array, bare: Array) -> Field:
+    """The first hit begins two to five turns in which the foe cannot move.
+
+    hit: bool [], of the foe or of its substitute; bare: of the foe itself, which holds it anew.
+    """
     user, foe, dice, last_damage = field
     begins = hit & ~user.trapping
     dice, throw = draw(dice, "trapping_turns", 8, begins)
@@ -72,7 +75,8 @@ def trap(field: Field, code: Array, hit: Array) -> Field:
         **{"lock": code, "lock_time": turns, "lock_total": turns, "lock_target": foe.slot},
         lock_damage=last_damage,
     )
-    return Field(user, _held_fast(foe, user, hit & (foe.hp > 0)), dice, last_damage)
+    holds = begins | (bare & (foe.hp > 0))
+    return Field(user, _held_fast(foe, user, holds), dice, last_damage)
 
 
 def _held_fast(foe: Side, user: Side, wanted: Array) -> Side:

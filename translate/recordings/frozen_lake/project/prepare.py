@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from gymnasium.envs.toy_text import frozen_lake, utils
+from gymnasium.envs import toy_text
 
 Path("reference").mkdir(exist_ok=True)
-for module in (frozen_lake, utils):
-    shutil.copy(module.__file__, "reference")
+for name in ("frozen_lake.py", "utils.py"):
+    shutil.copyfile(Path(toy_text.__file__).parent / name, Path("reference", name))
