@@ -126,9 +126,9 @@ def test_a_recording_keeps_what_was_said_and_the_patch_of_every_attempt(
 def test_a_verdict_that_is_not_the_recorded_one_ends_the_replay(
     recording: Recording, tmp_path: Path
 ) -> None:
-    recorded = (recording.folder / "journal.jsonl").read_text()
     path = recording.folder / "journal.jsonl"
-    lines = path.read_text().splitlines()
+    recorded = path.read_text()
+    lines = recorded.splitlines()
     changed = [
         line.replace('"verdict":"broken"', '"verdict":"pass"') if '"plan"' in line else line
         for line in lines
