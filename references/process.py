@@ -336,24 +336,26 @@ class ProcessReference(Reference):
         return None
 
     def _outcome(self, answer: dict[str, Any]) -> Outcome:
-        hello = self.hello
-        observation = decode(answer["observation"], hello.observation_dtype)
-        if observation.shape != hello.observation_shape:
-            raise ValueError(
-                f"observation of shape {observation.shape}, announced {hello.observation_shape}"
-            )
+        hello, final = self.hello, answer.get("final_observation")
         legal = answer.get("legal")
         if legal is not None:
             legal = decode(legal, np.dtype(bool))
             if legal.shape != (shape := (*hello.action_shape, hello.num_actions)):
                 raise ValueError(f"legal of shape {legal.shape}, expected {shape}")
         return Outcome(
-            observation=observation,
+            observation=self._observation(answer["observation"]),
             reward=decode(answer.get("reward", 0.0), np.dtype(np.float32)),
             terminated=decode(answer.get("terminated", False), np.dtype(bool)),
             truncated=decode(answer.get("truncated", False), np.dtype(bool)),
             legal=legal,
+            final_observation=None if final is None else self._observation(final),
         )
+
+    def _observation(self, value: Any) -> np.ndarray:
+        observation = decode(value, self.hello.observation_dtype)
+        if observation.shape != (shape := self.hello.observation_shape):
+            raise ValueError(f"observation of shape {observation.shape}, announced {shape}")
+        return observation
 
     def _draw(self, site: str, bound: int | str, value: int | str) -> Draw:
         draw = Draw(site=site, bound=int(bound), value=int(value))

@@ -16,6 +16,8 @@ from .candidate import Candidate, Fields, LocalCandidate
 from .record import Recording, map_log, record_tape
 from .suite import Suite, SuiteError, Variant, tally_name
 
+FINAL = {"outcome.final_observation"}
+"""What a reference need not show."""
 MAX_ASKED = 4096  # steps of one recording that the reference is asked about again
 NUM_ASKED = 32  # at once
 
@@ -91,19 +93,23 @@ class Comparison:
         """Our states [B], made out of the reference's at the start of a recording."""
         return self.candidate.restored(recording.at(0))[0]
 
-    def reset_difference(self, shown: Fields, recording: Recording, first: Outcome) -> int:
-        """How many instances differ right after the reset, in state or observation.
+    def reset_difference(
+        self, shown: Fields, recording: Recording, first: Outcome
+    ) -> tuple[int, list[str]]:
+        """How many instances differ right after the reset, and in which leaves of the state, or in
+        the observation.
 
         shown: what `start` gave; first: the reference's outcome of the reset.
         """
         theirs = self.candidate.restored(recording.at(0))[1]
         if "outcome.observation" not in self.suite.fields:  # else it is no observation of ours
             theirs = theirs | {"observation": first.observation}
-        wrong = np.zeros(recording.num_envs, bool)
-        for name, value in theirs.items():
-            compare = self.suite.compare_shown(name)
-            wrong |= _any(compare.differs(shown[name], value, 1), 1)
-        return int(wrong.sum())
+        differs = {
+            name: _any(self.suite.compare_shown(name).differs(shown[name], value, 1), 1)
+            for name, value in theirs.items()
+        }
+        count = int(np.any(list(differs.values()), axis=0).sum())
+        return count, [name for name, wrong in differs.items() if wrong.any()]
 
     def resynchronised(self, recording: Recording) -> Difference:
         """E2: every step from the reference's own state."""
@@ -152,7 +158,8 @@ class Comparison:
         """
         sides = self.side_by_side(recording, ours)
         bad = np.any(list(sides.differs.values()), axis=0)
-        errors = {name: abs(ours[name] - sides.reference[name]) for name in self._close}
+        close = [name for name in self._close if name in sides.reference]
+        errors = {name: abs(ours[name] - sides.reference[name]) for name in close}
         short = self._stops_short(recording, ours, bad) if ask_again else np.zeros_like(bad)
         bad &= ~short
         counts = {name: int((wrong & bad).sum()) for name, wrong in sides.differs.items()}
@@ -190,9 +197,12 @@ class Comparison:
 
     def side_by_side(self, recording: Recording, ours: Fields) -> Trace:
         theirs = self.theirs(recording, ours["outcome.legal"].shape)
-        said = {tally_name(name) for name in self.suite.tallies}
+        said = {tally_name(name) for name in self.suite.tallies} | (FINAL - theirs.keys())
         if missing := theirs.keys() ^ (ours.keys() - said):
-            raise SuiteError(f"the candidate's fields are not those asked for: {sorted(missing)}")
+            hint = "; give it in every step, see references/README.md" if missing == FINAL else ""
+            raise SuiteError(
+                f"the candidate's fields are not those asked for: {sorted(missing)}{hint}"
+            )
         differs = {}
         for name, value in theirs.items():
             if ours[name].shape != value.shape:
@@ -220,13 +230,15 @@ class Comparison:
             "outcome.terminated": outcome.terminated,
             "outcome.truncated": outcome.truncated,
             "outcome.legal": legal,
+            "outcome.final_observation": outcome.final_observation,
         }
         consumed = np.arange(log.site.shape[-1]) < log.count[..., None]
         used = {
             f"draws.{site}": (consumed & (log.site == i)).sum(-1, dtype=np.int32)
             for i, site in enumerate(self.draw_sites)
         }
-        return {name: theirs[name] for name in self.fields} | used
+        shown = {name: theirs[name] for name in self.fields}
+        return {name: value for name, value in shown.items() if value is not None} | used
 
 
 def inputs_of(recording: Recording) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from ..references.core import Snapshot, VectorReference
 from .budgets import QUANTILES, Budget, Setting, largest, rounded, share_at_most, short
 from .candidate import Fields
-from .compare import Trace, inputs_of
+from .compare import FINAL, Trace, inputs_of
 from .record import Recording, record
 from .suite import ordered_bits
 
@@ -86,13 +86,11 @@ class OneStep:
         return result
 
     def _others_differ(self, sides: Trace) -> np.ndarray:
-        """bool [T, B]: whether a field without a budget differs."""
+        """bool [T, B]: whether a field without a budget differs. The observation before a reset is
+        one more of those after, whose budget shows the same rounding."""
         plan = self.setting.plan
-        rest = [
-            differs
-            for name, differs in sides.differs.items()
-            if name not in plan.budgets and name not in plan.unjudged
-        ]
+        judged = {*plan.budgets, *plan.unjudged, *FINAL}
+        rest = [differs for name, differs in sides.differs.items() if name not in judged]
         return np.any(rest, axis=0)
 
     def _examine(self, t: int, b: int, before: Fields, stepped: Recording, ours: Fields) -> None:

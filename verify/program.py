@@ -186,8 +186,10 @@ class ProgramCandidate:
             answer, drawn = self._untaped(i, "step", action, tape, answer)
         if isinstance(answer, ValueError):
             return Stepped(None, Counter())
-        over = (answer.terminated | answer.truncated).any()
-        if not over or self.hello.auto_reset:
+        if self.hello.auto_reset:
+            return Stepped(answer, drawn)
+        answer = dataclasses.replace(answer, final_observation=answer.observation)
+        if not (answer.terminated | answer.truncated).any():
             return Stepped(answer, drawn)
         (first,) = self.ask("reset", [ANY_SEED], [reset_tape], [i])
         more = self._drawn(i)
@@ -220,12 +222,14 @@ class ProgramCandidate:
         hello, outcome = self.hello, stepped.outcome
         mask = np.ones((*hello.action_shape, hello.num_actions or 1), bool)
         if outcome is None:
+            nothing = np.zeros(hello.observation_shape, hello.observation_dtype)
             outcome = Outcome(
-                observation=np.zeros(hello.observation_shape, hello.observation_dtype),
+                observation=nothing,
                 reward=np.array(np.nan, np.float32),
                 terminated=np.array(False),
                 truncated=np.array(False),
                 legal=~mask,
+                final_observation=None if hello.auto_reset else nothing,
             )
         said = {
             **snapshot,
@@ -235,6 +239,8 @@ class ProgramCandidate:
             "outcome.truncated": outcome.truncated,
             "outcome.legal": mask if outcome.legal is None else outcome.legal,
         }
+        if outcome.final_observation is not None:
+            said["outcome.final_observation"] = outcome.final_observation
         drawn = {f"draws.{site}": np.array(stepped.drawn[site], np.int32) for site in self.bounds}
         return {name: value for name, value in said.items() if name in self._names} | drawn
 

@@ -132,16 +132,19 @@ def record(
         snapshots.append(reference.snapshot())
         if note is not None:
             note(outcome, snapshots[-1])
-    legal = [outcome.legal for _, outcome, _ in rows]
+    outcomes = [outcome for _, outcome, _ in rows]
+    legal = [outcome.legal for outcome in outcomes]
+    final = [outcome.final_observation for outcome in outcomes]
     return Recording(
         snapshots={name: np.stack([s[name] for s in snapshots]) for name in snapshots[0]},
         action=np.stack([action for action, _, _ in rows]),
         outcome=Outcome(
-            observation=np.stack([o.observation for _, o, _ in rows]),
-            reward=np.stack([o.reward for _, o, _ in rows]),
-            terminated=np.stack([o.terminated for _, o, _ in rows]),
-            truncated=np.stack([o.truncated for _, o, _ in rows]),
+            observation=np.stack([outcome.observation for outcome in outcomes]),
+            reward=np.stack([outcome.reward for outcome in outcomes]),
+            terminated=np.stack([outcome.terminated for outcome in outcomes]),
+            truncated=np.stack([outcome.truncated for outcome in outcomes]),
             legal=None if legal[0] is None else np.stack(legal),  # type: ignore[arg-type]
+            final_observation=None if final[0] is None else np.stack(final),  # type: ignore[arg-type]
         ),
         draws=stack_draws([draws for _, _, draws in rows]),
     )

@@ -134,10 +134,13 @@ class _Cell:
         for first, first_draws, recording in recordings:
             if states is None:
                 states, shown = self.comparison.start(first_draws)
-                if wrong := self.comparison.reset_difference(shown, recording, first):
+                wrong, where = self.comparison.reset_difference(shown, recording, first)
+                if wrong:
                     row = self.e3 or self.e2
                     row.mismatches += wrong
-                    row.what.append(f"{wrong} of {reference.num_envs} resets differ")
+                    row.what.append(
+                        f"{wrong} of {reference.num_envs} resets differ, in {', '.join(where)}"
+                    )
             if self.late is not None:
                 self.late.add(recording, first_draws)
             states, differs = self.compare(states, recording, steps)

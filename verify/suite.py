@@ -148,9 +148,12 @@ OUTCOME_FIELDS: Mapping[str, Field] = {
     "outcome.terminated": Field(lambda t: t.terminated, module="transition"),
     "outcome.truncated": Field(lambda t: t.truncated, module="is_truncated"),
     "outcome.legal": Field(lambda t: t.legal, module="legal_actions"),
+    "outcome.final_observation": Field(lambda t: t.info["final_observation"], module="observe"),
 }
 """What every suite compares besides the reference's own fields. A suite's `fields` may say what
-answers to one of these on our side, where that is something else."""
+answers to one of these on our side, where that is something else. The observation before the
+auto-reset, which values are bootstrapped from, is compared where the reference shows it, as closely
+as the one after."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -348,9 +351,10 @@ class Suite:
     def compared_fields(self) -> dict[str, Field]:
         """Every field but the ignored ones, the outcome's included."""
         outcome = {
-            name: dataclasses.replace(field, compare=self.outcome.get(name, field.compare))
+            name: dataclasses.replace(field, compare=self.outcome.get(like, field.compare))
             for name, default in OUTCOME_FIELDS.items()
             for field in [self.fields.get(name, default)]
+            for like in [name.replace("final_", "")]
         }
         table = {**self.fields, **outcome}
         return {name: field for name, field in table.items() if field.compare.kind != "ignored"}

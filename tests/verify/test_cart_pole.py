@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from simlift.envs.cart_pole import dynamics
+from simlift.envs.cart_pole import CartPole, dynamics
 from simlift.verify import hazards
 from simlift.verify.compare import Comparison
 from simlift.verify.record import record_policy
@@ -113,5 +113,17 @@ FAULTS: dict[str, tuple[str, Callable[..., Any]]] = {
 def test_faults_are_seen(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, wrong = FAULTS[fault]
     monkeypatch.setattr(dynamics, name, wrong)
+    resynchronised, free = mismatches("euler", "held")
+    assert resynchronised > 0 and free > 0
+
+
+def test_what_is_shown_before_the_reset_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = CartPole.step_with_draws
+
+    def forgetful(self: CartPole, *given: Any) -> Any:
+        observation, *rest, info = step(self, *given)
+        return observation, *rest, {**info, "final_observation": observation}
+
+    monkeypatch.setattr(CartPole, "step_with_draws", forgetful)
     resynchronised, free = mismatches("euler", "held")
     assert resynchronised > 0 and free > 0

@@ -166,6 +166,8 @@ def test_evidence_that_needs_an_environment_is_left_out(tmp_path: Path) -> None:
 def test_a_program_that_starts_its_episodes_itself_holds(tmp_path: Path) -> None:
     itself = (
         "        return {**shown",
+        "        if verb == 'step':\n"
+        "            shown |= {'final_observation': shown['observation']}\n"
         "        if verb == 'step' and (shown['terminated'] or shown['truncated']):\n"
         "            fresh = self.reset(0)\n"
         "            shown |= {name: fresh[name] for name in ('observation', 'legal')}\n"
@@ -174,6 +176,9 @@ def test_a_program_that_starts_its_episodes_itself_holds(tmp_path: Path) -> None
     says = ('    "forcing": True,', '    "forcing": True, "auto_reset": True,')
     result = verified(planted(tmp_path, itself, says), tmp_path)
     assert result["holds"], lines(result)
+    silent = (itself[0], itself[1].replace("'step':", "'none':"))
+    with pytest.raises(SuiteError, match=r"'outcome.final_observation'\]; give it in every step"):
+        verified(planted(_folder(tmp_path / "silent"), silent, says), tmp_path)
 
 
 # -- what differs
@@ -226,6 +231,15 @@ def test_draws_that_are_not_the_references_are_found(
     story = result["divergences"][0]
     theirs, said = story["differences"][f"draws.{site}"]
     assert int(said) != int(theirs)
+    assert replay(Path(story["tape"]))["mismatches"]
+
+
+def test_what_is_shown_last_is_compared(tmp_path: Path, named: Any) -> None:
+    ends = "self.round >= CLOSING or self.purse in (0, GOAL)"
+    wrong = planted(tmp_path, ("self.round / CLOSING,", f"0 if {ends} else self.round / CLOSING,"))
+    named(wrong)
+    story = verified(wrong, tmp_path, levels=("L3",))["divergences"][0]
+    assert set(story["differences"]) == {"outcome.final_observation"}
     assert replay(Path(story["tape"]))["mismatches"]
 
 

@@ -225,6 +225,7 @@ def _fields() -> Mapping[str, Field]:
         "team_ivs": Field(None, ignored("given; the statistics that they make are compared")),
         "episode_seed": Field(None, ignored("stands for the first `seed`, which is compared")),
         "outcome.observation": Field(lambda t: t.state.request, module="turn.end_turn"),
+        "outcome.final_observation": Field(lambda t: t.final_state.request, module="turn.end_turn"),
         "outcome.legal": Field(
             lambda t: t.legal & (t.state.request != 0)[:, None], module="turn.legal"
         ),
