@@ -154,6 +154,11 @@ class VectorReference(Closing, abc.ABC):
     @abc.abstractmethod
     def snapshot(self) -> dict[str, np.ndarray]: ...
 
+    def final_snapshot(self) -> dict[str, np.ndarray] | None:
+        """As `snapshot`, of the episodes that the last step ended their last state; None where that
+        cannot be seen. The rows of all others are meaningless."""
+        return None
+
     @abc.abstractmethod
     def restore(self, snapshot: Snapshot) -> None: ...
 

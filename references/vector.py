@@ -1,5 +1,6 @@
 """A batch made of single references, stepped together and reset when their episodes end."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -65,6 +66,7 @@ class SerialVector(VectorReference):
         if len(self.draw_sites) > np.iinfo(np.int16).max:
             raise ValueError(f"{self.name}: {len(self.draw_sites)} draw sites; a log holds 127")
         self._seeds = np.zeros(num_envs, np.uint64)
+        self._last: dict[int, Snapshot] = {}
         self._step_draws: list[list[Draw]] = [[] for _ in range(num_envs)]
         self._reset_draws: list[list[Draw]] = [[] for _ in range(num_envs)]
         self._tape: DrawLog | None = None
@@ -82,6 +84,7 @@ class SerialVector(VectorReference):
     def step(self, actions: np.ndarray) -> Outcome:
         """One step of every instance, and a reset where the episode ended. actions: [B, ...]."""
         actions = self._check_actions(actions)
+        self._last = {}
         splits = self._tape.step_count if self._tape is not None else None
         tapes = self._take_tapes()
         step_tapes, reset_tapes = tapes, [tape[len(tape) :] for tape in tapes]
@@ -135,7 +138,17 @@ class SerialVector(VectorReference):
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Every field stacked, [B, ...]. Raises SnapshotRefused where a field's shape varies."""
-        singles = self._call("snapshot", range(self.num_envs))
+        return self._stacked(self._call("snapshot", range(self.num_envs)))
+
+    def final_snapshot(self) -> dict[str, np.ndarray] | None:
+        """The last state of the episodes that the last step ended; None where there are none, and
+        where instances reset themselves or cannot be saved."""
+        if not self._last:
+            return None
+        any_of_them = next(iter(self._last.values()))
+        return self._stacked([self._last.get(i, any_of_them) for i in range(self.num_envs)])
+
+    def _stacked(self, singles: Sequence[Snapshot]) -> dict[str, np.ndarray]:
         snapshot = {}
         for name in singles[0]:
             fields = [single[name] for single in singles]
@@ -197,6 +210,8 @@ class SerialVector(VectorReference):
     def _reset_finished(self, outcomes: list[Outcome], tapes: Sequence[Sequence[Draw]]) -> Outcome:
         final_observation = np.stack([outcome.observation for outcome in outcomes])
         finished = [i for i, o in enumerate(outcomes) if o.terminated.any() or o.truncated.any()]
+        with contextlib.suppress(SnapshotRefused):  # then nobody can see them
+            self._last = dict(zip(finished, self._call("snapshot", finished), strict=True))
         for i, tape in enumerate(tapes):
             if i in finished:
                 self._instances[i].force(tape)

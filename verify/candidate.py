@@ -105,8 +105,11 @@ class Program:
             legal=self.env.legal_actions(next_state, self.params),
             params=self.params,
         )
-        derived = self.suite.derived
-        return result if derived is None else result._replace(derived=derived(result))
+        derived = self.suite.derived or (lambda t: None)
+        if self.suite.final:
+            ended = result._replace(state=result.final_state)
+            result = result._replace(ended=ended._replace(derived=derived(ended)))
+        return result._replace(derived=derived(result))
 
     def _by_reset(self, site: str, state: Any) -> Any:
         count = self.suite.reset_draws_used.get(site, 0)

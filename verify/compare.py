@@ -14,9 +14,9 @@ import numpy as np
 from ..references.core import DrawLog, Outcome, VectorReference
 from .candidate import Candidate, Fields, LocalCandidate
 from .record import Recording, map_log, record_tape
-from .suite import Suite, SuiteError, Variant, tally_name
+from .suite import FINAL, Suite, SuiteError, Variant, tally_name
 
-FINAL = {"outcome.final_observation"}
+LAST_SEEN = {"outcome.final_observation"}
 """What a reference need not show."""
 MAX_ASKED = 4096  # steps of one recording that the reference is asked about again
 NUM_ASKED = 32  # at once
@@ -197,11 +197,11 @@ class Comparison:
 
     def side_by_side(self, recording: Recording, ours: Fields) -> Trace:
         theirs = self.theirs(recording, ours["outcome.legal"].shape)
-        said = {tally_name(name) for name in self.suite.tallies} | (FINAL - theirs.keys())
+        said = {tally_name(name) for name in self.suite.tallies} | (LAST_SEEN - theirs.keys())
         if missing := theirs.keys() ^ (ours.keys() - said):
-            hint = "; give it in every step, see references/README.md" if missing == FINAL else ""
             raise SuiteError(
-                f"the candidate's fields are not those asked for: {sorted(missing)}{hint}"
+                f"the candidate's fields are not those asked for: {sorted(missing)}; see "
+                "references/README.md for what a program has to show"
             )
         differs = {}
         for name, value in theirs.items():
@@ -232,11 +232,14 @@ class Comparison:
             "outcome.legal": legal,
             "outcome.final_observation": outcome.final_observation,
         }
+        theirs |= {f"{FINAL}{name}": value for name, value in (recording.final or {}).items()}
         consumed = np.arange(log.site.shape[-1]) < log.count[..., None]
         used = {
             f"draws.{site}": (consumed & (log.site == i)).sum(-1, dtype=np.int32)
             for i, site in enumerate(self.draw_sites)
         }
+        if unseen := self.fields.keys() - theirs.keys():
+            raise SuiteError(f"{self.suite.name}: the reference does not show {sorted(unseen)}")
         shown = {name: theirs[name] for name in self.fields}
         return {name: value for name, value in shown.items() if value is not None} | used
 

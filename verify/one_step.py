@@ -8,7 +8,7 @@ import numpy as np
 from ..references.core import Snapshot, VectorReference
 from .budgets import QUANTILES, Budget, Setting, largest, rounded, share_at_most, short
 from .candidate import Fields
-from .compare import FINAL, Trace, inputs_of
+from .compare import LAST_SEEN, Trace, inputs_of
 from .record import Recording, record
 from .suite import ordered_bits
 
@@ -89,7 +89,7 @@ class OneStep:
         """bool [T, B]: whether a field without a budget differs. The observation before a reset is
         one more of those after, whose budget shows the same rounding."""
         plan = self.setting.plan
-        judged = {*plan.budgets, *plan.unjudged, *FINAL}
+        judged = {*plan.budgets, *plan.unjudged, *LAST_SEEN}
         rest = [differs for name, differs in sides.differs.items() if name not in judged]
         return np.any(rest, axis=0)
 

@@ -27,7 +27,7 @@ from ..references.process import ProcessFailed, ProcessReference, Verb
 from .candidate import Fields
 from .host import CandidateError
 from .record import map_log
-from .suite import Suite, SuiteError
+from .suite import FINAL, Suite, SuiteError
 
 NUM_PROCESSES = 8
 TIMEOUT_S = 30.0  # of one answer
@@ -38,10 +38,12 @@ Tape = tuple[list[Draw], list[Draw]]
 
 
 class Stepped(NamedTuple):
-    """One step. outcome: None where the action was refused; drawn: how often at each site."""
+    """One step. outcome: None where the action was refused; drawn: how often at each site; last:
+    the snapshot before a reset that followed, where the suite asks for it."""
 
     outcome: Outcome | None
     drawn: Counter[str]
+    last: Snapshot | None = None
 
 
 class ProgramCandidate:
@@ -86,7 +88,7 @@ class ProgramCandidate:
     def misfits(self) -> list[str]:
         """Why what the program says of itself is not what the suite compares, a line each."""
         fields = self.hello.snapshot_fields or {}
-        compared = {name for name in self._names if not name.startswith("outcome.")}
+        compared = {name for name in self._names if not name.startswith(("outcome.", FINAL))}
         lines = [
             f"its snapshot has no field {name!r}, which the suite compares"
             for name in sorted(compared - fields.keys())
@@ -191,6 +193,7 @@ class ProgramCandidate:
         answer = dataclasses.replace(answer, final_observation=answer.observation)
         if not (answer.terminated | answer.truncated).any():
             return Stepped(answer, drawn)
+        last = self.ask("snapshot", [None], which=[i])[0] if self.suite.final else None
         (first,) = self.ask("reset", [ANY_SEED], [reset_tape], [i])
         more = self._drawn(i)
         if isinstance(first, TapeError):
@@ -198,7 +201,7 @@ class ProgramCandidate:
         if isinstance(first, ValueError):
             raise CandidateError(f"a reset: {first}")
         now = dataclasses.replace(answer, observation=first.observation, legal=first.legal)
-        return Stepped(now, drawn + more)
+        return Stepped(now, drawn + more, last)
 
     def _untaped(
         self, i: int, verb: Verb, argument: Any, tape: Sequence[Draw], error: TapeError
@@ -241,6 +244,9 @@ class ProgramCandidate:
         }
         if outcome.final_observation is not None:
             said["outcome.final_observation"] = outcome.final_observation
+        last = snapshot if stepped.last is None else stepped.last
+        if not hello.auto_reset:
+            said |= {f"{FINAL}{name}": value for name, value in last.items()}
         drawn = {f"draws.{site}": np.array(stepped.drawn[site], np.int32) for site in self.bounds}
         return {name: value for name, value in said.items() if name in self._names} | drawn
 

@@ -17,14 +17,16 @@ T = TypeVar("T")
 class Recording:
     """T consecutive steps of B instances. Auto-resets happen inside, as upstream does them.
 
-    snapshots: every field of the reference, [T + 1, B, ...], the state before step t at index t.
-    action [T, B]; outcome: arrays [T, B, ...]; draws: DrawLog of arrays [T, B, ...].
+    snapshots: every field of the reference, [T + 1, B, ...], the state before step t at index t;
+    final: likewise after step t, before an auto-reset, [T, B, ...], None where the reference does
+    not show it. action [T, B]; outcome: arrays [T, B, ...]; draws: DrawLog of arrays [T, B, ...].
     """
 
     snapshots: dict[str, np.ndarray]
     action: np.ndarray
     outcome: Outcome
     draws: DrawLog
+    final: dict[str, np.ndarray] | None = None
 
     @property
     def num_steps(self) -> int:
@@ -67,6 +69,7 @@ class Recording:
             action=self.action[start:stop, which],
             outcome=Outcome(**outcome),  # type: ignore[arg-type]
             draws=map_log(self.draws, lambda x: x[start:stop, which]),
+            final=self.final and {k: v[start:stop, which] for k, v in self.final.items()},
         )
 
 
@@ -124,19 +127,20 @@ def record(
 ) -> Recording:
     """Step the reference from where it stands: `act` before each step, `note` after it."""
     rows: list[tuple[np.ndarray, Outcome, DrawLog]] = []
-    snapshots = [reference.snapshot()]
+    snapshots, finals = [reference.snapshot()], []
     for _ in range(num_steps):
         action = act()
         outcome = reference.step(action)
         rows.append((np.array(action), outcome, reference.draws()))
         snapshots.append(reference.snapshot())
+        finals.append(_before_a_reset(reference, outcome, snapshots[-1]))
         if note is not None:
             note(outcome, snapshots[-1])
     outcomes = [outcome for _, outcome, _ in rows]
     legal = [outcome.legal for outcome in outcomes]
     final = [outcome.final_observation for outcome in outcomes]
     return Recording(
-        snapshots={name: np.stack([s[name] for s in snapshots]) for name in snapshots[0]},
+        snapshots=_stacked(snapshots),
         action=np.stack([action for action, _, _ in rows]),
         outcome=Outcome(
             observation=np.stack([outcome.observation for outcome in outcomes]),
@@ -147,7 +151,24 @@ def record(
             final_observation=None if final[0] is None else np.stack(final),  # type: ignore[arg-type]
         ),
         draws=stack_draws([draws for _, _, draws in rows]),
+        final=None if any(x is None for x in finals) else _stacked(finals),  # type: ignore[arg-type]
     )
+
+
+def _before_a_reset(reference: VectorReference, outcome: Outcome, now: Snapshot) -> Snapshot | None:
+    """Every field after a step, before an auto-reset, [B, ...]; None where that is not shown."""
+    ended = outcome.terminated | outcome.truncated
+    if not ended.any():
+        return now
+    last = reference.final_snapshot()
+    if last is None:
+        return None
+    shaped = {name: ended.reshape(-1, *[1] * (x.ndim - 1)) for name, x in now.items()}
+    return {name: np.where(shaped[name], last[name], value) for name, value in now.items()}
+
+
+def _stacked(snapshots: Sequence[Snapshot]) -> dict[str, np.ndarray]:
+    return {name: np.stack([snapshot[name] for snapshot in snapshots]) for name in snapshots[0]}
 
 
 def stack_draws(logs: Sequence[DrawLog]) -> DrawLog:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .transfer import TransferPlan
 
 
+FINAL = "final."
+"""Before the name of a reference's field: what it is before an auto-reset."""
+
+
 class SuiteError(ValueError):
     """The suite itself is wrong, e.g. a field of the reference that no table mentions."""
 
@@ -43,6 +47,7 @@ class Transition(NamedTuple):
     legal: Array
     params: Any
     derived: Any = None  # what `Suite.derived` makes of all the others
+    ended: Any = None  # another of these, with `final_state` as its `state`; of suites with `final`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,6 +272,10 @@ class Suite:
     and whose snapshot has every compared field of the reference, and no field that it lacks."""
     reference: Callable[[Variant, int], VectorReference]
     fields: Mapping[str, Field]
+    final: bool = False
+    """Whether the reference shows how episodes end (`VectorReference.final_snapshot`). Every field
+    is then compared twice: under its name after an auto-reset, under `final.` and its name before
+    it."""
     outcome: Mapping[str, Compare] = dataclasses.field(default_factory=dict)
     """How OUTCOME_FIELDS are compared that need not be equal bit by bit."""
     state: Callable[[Mapping[str, Array], Any], Any] = _absent
@@ -356,8 +365,23 @@ class Suite:
             for field in [self.fields.get(name, default)]
             for like in [name.replace("final_", "")]
         }
-        table = {**self.fields, **outcome}
+        table = {**self._of_the_end(), **self.fields, **outcome}
         return {name: field for name, field in table.items() if field.compare.kind != "ignored"}
+
+    def _of_the_end(self) -> dict[str, Field]:
+        def of_the_end(field: Field) -> Field:
+            if (ours := field.ours) is None:
+                return field
+            return dataclasses.replace(field, ours=lambda t: ours(t.ended))
+
+        own = {name: self.fields[name] for name in self._own} if self.final else {}
+        return {f"{FINAL}{name}": of_the_end(field) for name, field in own.items()}
+
+    @property
+    def _own(self) -> list[str]:
+        """The reference's fields."""
+        names = self.fields.keys() - OUTCOME_FIELDS.keys()
+        return [name for name in self.fields if name in names and not name.startswith(FINAL)]
 
     def compare_shown(self, name: str) -> Compare:
         """How two of our own states are compared: "observation" as the outcome's, a leaf ("state."
@@ -368,7 +392,7 @@ class Suite:
 
     def check_total(self, snapshot: Snapshot) -> None:
         """Raises SuiteError unless the table names exactly the reference's fields."""
-        own = self.fields.keys() - OUTCOME_FIELDS.keys()
+        own = {*self._own}
         missing, unknown = snapshot.keys() - own, own - snapshot.keys()
         if missing or unknown:
             raise SuiteError(

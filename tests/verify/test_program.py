@@ -1,5 +1,6 @@
 """Candidates that are programs: a gambler in Python with and without faults, and one in Rust."""
 
+import dataclasses
 import json
 import os
 import re
@@ -177,7 +178,7 @@ def test_a_program_that_starts_its_episodes_itself_holds(tmp_path: Path) -> None
     result = verified(planted(tmp_path, itself, says), tmp_path)
     assert result["holds"], lines(result)
     silent = (itself[0], itself[1].replace("'step':", "'none':"))
-    with pytest.raises(SuiteError, match=r"'outcome.final_observation'\]; give it in every step"):
+    with pytest.raises(SuiteError, match=r"'outcome.final_observation'\]; see references"):
         verified(planted(_folder(tmp_path / "silent"), silent, says), tmp_path)
 
 
@@ -240,6 +241,29 @@ def test_what_is_shown_last_is_compared(tmp_path: Path, named: Any) -> None:
     named(wrong)
     story = verified(wrong, tmp_path, levels=("L3",))["divergences"][0]
     assert set(story["differences"]) == {"outcome.final_observation"}
+    assert replay(Path(story["tape"]))["mismatches"]
+
+
+def test_the_last_state_is_compared_where_the_suite_says_so(tmp_path: Path, named: Any) -> None:
+    """What nobody is shown of it, too."""
+    ends = "self.round >= CLOSING or self.purse in (0, GOAL)"
+    wrong = dataclasses.replace(
+        planted(
+            tmp_path,
+            (
+                "        return self.outcome(self.purse - before)",
+                f"        if {ends}:\n            self.fingerprint ^= 1\n"
+                "        return self.outcome(self.purse - before)",
+            ),
+        ),
+        final=True,
+    )
+    named(wrong)
+    right = dataclasses.replace(planted(_folder(tmp_path / "right")), final=True)
+    assert verified(right, tmp_path)["holds"]
+    assert verified(dataclasses.replace(wrong, final=False), tmp_path)["holds"]
+    story = verified(wrong, tmp_path, levels=("L3",))["divergences"][0]
+    assert set(story["differences"]) == {"final.fingerprint"} and story["module"] == "draw"
     assert replay(Path(story["tape"]))["mismatches"]
 
 

@@ -224,6 +224,7 @@ def _fields() -> Mapping[str, Field]:
         "team_evs": Field(None, ignored("given; the statistics that they make are compared")),
         "team_ivs": Field(None, ignored("given; the statistics that they make are compared")),
         "episode_seed": Field(None, ignored("stands for the first `seed`, which is compared")),
+        "final.mid_turn": Field(None, ignored("nothing is left of that turn")),
         "outcome.observation": Field(lambda t: t.state.request, module="turn.end_turn"),
         "outcome.final_observation": Field(lambda t: t.final_state.request, module="turn.end_turn"),
         "outcome.legal": Field(
@@ -271,6 +272,7 @@ def suite() -> Suite:
         environment=environment,
         reference=reference,
         fields=_fields(),
+        final=True,
         derived=_derive,
         seed_sites=START_SITES,
         state=state,

@@ -1,5 +1,7 @@
 """L2, what holds a Pokemon to a move or keeps it from one, see pokemon_scenarios.py."""
 
+from typing import Any
+
 from .pokemon_teams import (
     ACCURACY,
     BEEDRILL,
@@ -15,6 +17,7 @@ from .pokemon_teams import (
     SPEED,
     STILL,
     TACKLE,
+    Stand,
     on,
     scene,
 )
@@ -23,11 +26,32 @@ WRAP, THRASH, RAGE, BIDE, DIG, FLY, DISABLE = 35, 37, 99, 117, 91, 19, 50
 SWIFT, METRONOME, SPLASH, QUICK_ATTACK = 129, 118, 150, 98
 SLOW = {"status": PARALYSIS, "stats": {SPEED: 70}}
 TACKLES = {0: TACKLE}
-FIFTH_TURN = {"duration": 1, "total_duration": 5, "damage": 10} | {
-    "move": WRAP,
-    "locked": PIDGEOT + 1,
-}
-SECOND_TURN = FIFTH_TURN | {"total_duration": 2}
+TRAP_DAMAGE = 10
+
+
+def wraps(total: int, **changes: Any) -> Stand:
+    """In the last turn of a trap of so many."""
+    lock = {"duration": 1, "total_duration": total, "damage": TRAP_DAMAGE}
+    lock |= {"move": WRAP, "locked": PIDGEOT + 1}
+    side = {f"partialtrappinglock_{name}": number for name, number in lock.items()}
+    return on(
+        CHARIZARD,
+        moves={0: WRAP},
+        volatiles={"partialtrappinglock": 0},
+        side=side | {"last_selected_move": WRAP},
+        **changes,
+    )
+
+
+def wrapped(**elder: int) -> Stand:
+    """By it. elder: volatiles that were there before."""
+    return on(
+        PIDGEOT,
+        moves=STILL,
+        volatiles=elder | {"partiallytrapped": 0},
+        side={"partiallytrapped_duration": 1, "partiallytrapped_source": CHARIZARD + 1},
+    )
+
 
 LOCKS = (
     # -- traps
@@ -62,22 +86,11 @@ LOCKS = (
     scene(
         "after_five_turns_both_can_tell",
         1,
-        on(
-            CHARIZARD,
-            moves={0: WRAP},
-            volatiles={"partialtrappinglock": 0},
-            side={f"partialtrappinglock_{name}": number for name, number in FIFTH_TURN.items()}
-            | {"last_selected_move": WRAP},
-        ),
-        on(
-            PIDGEOT,
-            moves=STILL,
-            volatiles={"partiallytrapped": 0},
-            side={"partiallytrapped_duration": 1, "partiallytrapped_source": CHARIZARD + 1},
-        ),
+        wraps(5),
+        wrapped(),
         [(0, 0)],
         lambda m: (
-            m[0].second.lost == FIFTH_TURN["damage"]
+            m[0].second.lost == TRAP_DAMAGE
             and not m[0].first.has("partialtrappinglock")
             and not m[0].first.has("fakepartiallytrapped")
         ),
@@ -85,21 +98,8 @@ LOCKS = (
     scene(
         "the_last_turn_of_a_trap_does_not_hold_a_substitute_anew",
         1,
-        on(
-            CHARIZARD,
-            moves={0: WRAP},
-            hp=1,
-            status=BURN,
-            volatiles={"partialtrappinglock": 0},
-            side={f"partialtrappinglock_{name}": number for name, number in SECOND_TURN.items()}
-            | {"last_selected_move": WRAP},
-        ),
-        on(
-            PIDGEOT,
-            moves=STILL,
-            volatiles={"substitute": 93, "partiallytrapped": 0},
-            side={"partiallytrapped_duration": 1, "partiallytrapped_source": CHARIZARD + 1},
-        ),
+        wraps(2, hp=1, status=BURN),
+        wrapped(substitute=93),
         [(0, 0), (REPLACE + HITMONLEE, -1), (0, 0)],
         lambda m: (
             m[0].first.hp == 0
